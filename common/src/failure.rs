@@ -1,0 +1,119 @@
+//! How an error is told: what was tried, on what, what the kernel answered, what to do, and the exit code.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::{ExitCode, Termination};
+
+use anyhow::{Error, Result};
+use nix::errno::Errno;
+
+use crate::{exit, hints};
+
+/// An error that brings its own exit code, and a cure where the table of hints cannot know it.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// The container could not be set up: exit code 125.
+    pub fn new(what: impl Into<String>) -> Self {
+        Failure { what: what.into(), hint: None, code: exit::FAILURE }
+    }
+
+    /// The command line asks for something that makes no sense: exit code 2.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Failure::new(what).code(exit::USAGE)
+    }
+
+    /// Nothing to tell: whoever would read it is gone.
+    pub fn silent() -> Self {
+        Failure::new("")
+    }
+
+    /// Ends the program with `code` instead.
+    pub fn code(self, code: u8) -> Self {
+        Failure { code, ..self }
+    }
+
+    /// Adds what to do about it.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Failure { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl StdError for Failure {}
+
+/// Runs a program: on success its exit code, otherwise the error is told on standard error.
+pub fn run<T: Termination>(main: impl FnOnce() -> Result<T>) -> ExitCode {
+    match main() {
+        Ok(code) => code.report(),
+        Err(error) => report(&error).into(),
+    }
+}
+
+/// Tells `error` on standard error, with its hints, and returns the exit code that belongs to it.
+pub fn report(error: &Error) -> u8 {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let what: Vec<String> = error.chain().map(describe).filter(|cause| !cause.is_empty()).collect();
+    let mut lines = Vec::new();
+    if !what.is_empty() {
+        lines.push(format!("Error: {}", what.join(": ")));
+        lines.extend(failure.and_then(|failure| failure.hint.clone()).map(|hint| format!("hint: {hint}")));
+        lines.extend(hints::matching(error).map(|hint| format!("hint: {hint}")));
+    }
+    tell(&lines);
+    failure.map_or(exit::FAILURE, |failure| failure.code)
+}
+
+/// Tells something that the user should know and that does not end the program.
+pub fn warn(what: &str, hint: &str) {
+    tell(&[format!("warning: {what}"), format!("hint: {hint}")]);
+}
+
+/// One write, so that parent and child do not mix their lines; that nobody reads them must not change the exit code.
+fn tell(lines: &[String]) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// A cause in words: of an errno only what strerror(3) says.
+fn describe(cause: &(dyn StdError + 'static)) -> String {
+    errno(cause).map_or_else(|| cause.to_string(), |errno| errno.desc().to_owned())
+}
+
+/// The errno that a cause stands for, whether nix or the standard library reported it.
+pub(crate) fn errno(cause: &(dyn StdError + 'static)) -> Option<Errno> {
+    let io = || cause.downcast_ref::<io::Error>()?.raw_os_error().map(Errno::from_raw);
+    cause.downcast_ref::<Errno>().copied().or_else(io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_failure_brings_its_exit_code_through_any_context() {
+        let error = Error::from(Failure::usage("no")).context("outer");
+        assert_eq!(report(&error), exit::USAGE);
+        assert_eq!(report(&anyhow::anyhow!("other")), exit::FAILURE);
+    }
+
+    #[test]
+    fn an_errno_is_told_in_the_words_of_strerror() {
+        let error = Err::<(), _>(Errno::EPERM).context("write /proc/1/uid_map").unwrap_err();
+        let told: Vec<_> = error.chain().map(describe).collect();
+        assert_eq!(told, ["write /proc/1/uid_map", "Operation not permitted"]);
+        assert_eq!(describe(&io::Error::from_raw_os_error(2)), "No such file or directory");
+    }
+}

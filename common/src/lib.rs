@@ -1,0 +1,37 @@
+//! What every step needs and no step teaches: the arguments that all of them take, how an error is told, and how the
+//! payload is executed.
+
+mod exec;
+mod failure;
+mod hints;
+
+pub use exec::exec;
+pub use failure::{Failure, report, run, warn};
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Exit codes that are ours and not the payload's; the convention of chroot(1), env(1) and the container runtimes.
+pub mod exit {
+    /// The command line is wrong.
+    pub const USAGE: u8 = 2;
+    /// The container could not be set up.
+    pub const FAILURE: u8 = 125;
+    /// The payload was found and cannot be executed.
+    pub const NOT_EXECUTABLE: u8 = 126;
+    /// The payload, or the loader that it asks for, was not found.
+    pub const NOT_FOUND: u8 = 127;
+}
+
+/// The two arguments that all nine steps take.
+#[derive(clap::Args, Debug)]
+#[group(skip)]
+pub struct Args {
+    /// Directory that becomes the container's `/`
+    #[arg(value_name = "ROOTFS")]
+    pub rootfs: PathBuf,
+
+    /// Program to run inside, and everything that is to be passed to it [default: the rootfs's bash, else its sh]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}

@@ -1,0 +1,106 @@
+//! PID namespace: the container's processes are numbered from 1 and see no others.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+
+use anyhow::{Context, Result};
+use common::Failure;
+use libc::{c_int, clone_args};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::unistd::{Pid, pipe2};
+
+/// A container's first process, seen from the process that launched it. Dropped before its end, it is killed.
+pub struct Container {
+    /// Its number in the launcher's PID namespace.
+    pub pid: Pid,
+    /// Closed by the kernel when the launcher ends, however it ends.
+    _lifeline: OwnedFd,
+}
+
+/// The launcher, seen from inside: the reading end of a pipe that only the launcher can write to.
+pub struct Launcher(OwnedFd);
+
+/// The arguments of clone3(2) for a child in these `CLONE_NEW…` namespaces.
+pub fn clone_args(namespaces: &[c_int]) -> clone_args {
+    // SAFETY: all fields are integers, and 0 means "not used" in each.
+    let mut args: clone_args = unsafe { std::mem::zeroed() };
+    args.flags = namespaces.iter().fold(0, |flags, &namespace| flags | namespace as u64);
+    args.exit_signal = libc::SIGCHLD as u64;
+    args
+}
+
+/// Starts the container's first process, which runs `init` and thereby becomes the payload.
+///
+/// # Errors
+/// clone3(2): EPERM without CAP_SYS_ADMIN, unless a user namespace comes with it; ENOSPC at a limit on namespaces.
+pub fn spawn(args: &clone_args, init: impl FnOnce(&Launcher) -> Result<Infallible>) -> Result<Container> {
+    // A launcher started with SIGCHLD ignored would never learn the exit code: wait(2), notes.
+    // SAFETY: SIG_DFL runs no code of ours.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.context("signal SIGCHLD")?;
+    let (launcher, lifeline) = pipe2(OFlag::O_CLOEXEC).context("pipe2")?;
+    match clone3(args)? {
+        Some(pid) => Ok(Container { pid, _lifeline: lifeline }),
+        None => {
+            drop(lifeline);
+            let Err(error) = init(&Launcher(launcher));
+            // SAFETY: ends this process alone: what the parent wants done at its exit is not done twice.
+            unsafe { libc::_exit(common::report(&error).into()) }
+        }
+    }
+}
+
+/// clone3(2) in the manner of fork(2): no stack is given, so that the child goes on with a copy of this one.
+fn clone3(args: &clone_args) -> Result<Option<Pid>> {
+    // SAFETY: the size is that of the structure, and without CLONE_VM the child shares no memory with us. This process
+    // has one thread, so that no lock is held in the child by a thread that does not exist there.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, args, size_of::<clone_args>()) };
+    let pid = Errno::result(pid).context("clone3")?;
+    Ok((pid != 0).then(|| Pid::from_raw(pid as c_int)))
+}
+
+/// Asks for SIGKILL when the launcher dies: with process 1 the kernel ends all others (pid_namespaces(7)).
+///
+/// A later change of the user id takes the request back (prctl(2), PR_SET_PDEATHSIG).
+pub fn die_with(launcher: &Launcher) -> Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL).context("prctl PR_SET_PDEATHSIG")?;
+    // It may have died before that call. getppid(2) cannot tell: it is 0 for a parent outside the PID namespace.
+    let mut pipe = [PollFd::new(launcher.0.as_fd(), PollFlags::empty())];
+    match poll(&mut pipe, PollTimeout::ZERO).context("poll")? {
+        0 => Ok(()),
+        _hung_up => Err(Failure::silent().into()),
+    }
+}
+
+impl Container {
+    /// Waits for the end of the payload. Returns its exit code, or 128 + n when signal n ended it.
+    pub fn wait(self) -> Result<ExitCode> {
+        let status = wait(self.pid)?;
+        std::mem::forget(self);
+        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        Ok(ExitCode::from(code.unwrap_or(common::exit::FAILURE.into()) as u8))
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = kill(self.pid, Signal::SIGKILL);
+        let _ = wait(self.pid);
+    }
+}
+
+fn wait(pid: Pid) -> Result<ExitStatus> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` outlives the call. nix's waitpid has no name for the real-time signals.
+        match Errno::result(unsafe { libc::waitpid(pid.as_raw(), &mut status, 0) }) {
+            Err(Errno::EINTR) => continue,
+            result => return result.map(|_| ExitStatus::from_raw(status)).with_context(|| format!("waitpid {pid}")),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! 02-pid: a container that counts its processes from 1.
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Runs COMMAND in a container whose `/` is ROOTFS
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    common: common::Args,
+}
+
+const NAMESPACES: &[libc::c_int] = &[
+    libc::CLONE_NEWPID, // its own process numbers
+];
+
+fn main() -> ExitCode {
+    common::run(|| {
+        let args = Args::parse();
+        let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
+            pid::die_with(launcher)?;
+            init(&args)
+        })?;
+        container.wait()
+    })
+}
+
+fn init(args: &Args) -> Result<Infallible> {
+    chroot::enter(&args.common.rootfs)?;
+    common::exec(&args.common.command)
+}

@@ -1,0 +1,39 @@
+//! 03-uts: a container that has a name of its own.
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Runs COMMAND in a container whose `/` is ROOTFS
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    uts: uts::Options,
+
+    #[command(flatten)]
+    common: common::Args,
+}
+
+const NAMESPACES: &[libc::c_int] = &[
+    libc::CLONE_NEWPID, // its own process numbers
+    libc::CLONE_NEWUTS, // its own host name
+];
+
+fn main() -> ExitCode {
+    common::run(|| {
+        let args = Args::parse();
+        let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
+            pid::die_with(launcher)?;
+            init(&args)
+        })?;
+        container.wait()
+    })
+}
+
+fn init(args: &Args) -> Result<Infallible> {
+    uts::set_names(&args.uts)?;
+    chroot::enter(&args.common.rootfs)?;
+    common::exec(&args.common.command)
+}

@@ -1,0 +1,53 @@
+//! 06-mount: a container with a mount table of its own.
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Runs COMMAND in a container whose `/` is ROOTFS
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    uts: uts::Options,
+
+    #[command(flatten)]
+    user: user::Options,
+
+    #[command(flatten)]
+    common: common::Args,
+}
+
+const NAMESPACES: &[libc::c_int] = &[
+    libc::CLONE_NEWPID,  // its own process numbers
+    libc::CLONE_NEWUTS,  // its own host name
+    libc::CLONE_NEWIPC,  // its own message queues, semaphores and shared memory
+    libc::CLONE_NEWUSER, // its own user ids and capabilities
+    libc::CLONE_NEWNS,   // its own mounts
+];
+
+fn main() -> ExitCode {
+    common::run(|| {
+        let args = Args::parse();
+        let gate = user::Gate::new()?;
+        let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
+            gate.wait()?;
+            user::become_root(&args.user)?;
+            pid::die_with(launcher)?;
+            init(&args)
+        })?;
+        user::map(&container, &args.user)?;
+        gate.open()?;
+        container.wait()
+    })
+}
+
+fn init(args: &Args) -> Result<Infallible> {
+    uts::set_names(&args.uts)?;
+    let root = mount::root(&args.common.rootfs)?;
+    mount::proc(&root)?;
+    mount::dev(&root)?;
+    mount::pivot(root)?;
+    common::exec(&args.common.command)
+}
