@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use common::Failure;
@@ -11,6 +10,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, getegid, geteuid, pipe2, read, setgroups, setresgid, setresuid, write};
 use pid::Container;
+
+mod map;
+
+use map::IdMap;
 
 /// The options that this chapter adds.
 #[derive(clap::Args, Debug)]
@@ -27,14 +30,6 @@ pub struct Options {
     /// Map nothing: every id inside is that of nobody and nogroup
     #[arg(long, conflicts_with_all = ["uid_map", "gid_map"])]
     no_map: bool,
-}
-
-/// One line of uid_map or gid_map (user_namespaces(7)): where the range begins inside and outside, and its length.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct IdMap {
-    inside: u32,
-    outside: u32,
-    count: u32,
 }
 
 /// Holds the child back until its parent has written the maps. Both go through the same pipe.
@@ -120,36 +115,6 @@ fn lines(maps: &[IdMap]) -> String {
 fn first(maps: &[IdMap]) -> u32 {
     let root = maps.is_empty() || maps.iter().any(|map| map.inside == 0);
     if root { 0 } else { maps[0].inside }
-}
-
-impl IdMap {
-    fn overlaps(&self, other: &IdMap) -> bool {
-        let meet = |a: u32, b: u32| a < b + other.count && b < a + self.count;
-        meet(self.inside, other.inside) || meet(self.outside, other.outside)
-    }
-}
-
-impl FromStr for IdMap {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers: Result<Vec<u32>, _> = text.split(':').map(str::parse).collect();
-        let Ok([inside, outside, count]) = numbers.as_deref() else {
-            return Err("three numbers, IN:OUT:COUNT, as in 0:1000:1".into());
-        };
-        let ends = [inside, outside].map(|start| start.checked_add(*count));
-        match (count, ends) {
-            (0, _) => Err("COUNT is at least 1".into()),
-            (_, [Some(_), Some(_)]) => Ok(IdMap { inside: *inside, outside: *outside, count: *count }),
-            _ => Err(format!("ids end at {}", u32::MAX - 1)),
-        }
-    }
-}
-
-impl std::fmt::Display for IdMap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}", self.inside, self.outside, self.count)
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! 06-mount: a container with a mount table of its own.
+//! 07-net: a container with an address of its own.
 
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -16,6 +16,9 @@ struct Args {
     user: user::Options,
 
     #[command(flatten)]
+    net: net::Options,
+
+    #[command(flatten)]
     common: common::Args,
 }
 
@@ -25,19 +28,24 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWIPC,  // its own message queues, semaphores and shared memory
     libc::CLONE_NEWUSER, // its own user ids and capabilities
     libc::CLONE_NEWNS,   // its own mounts
+    libc::CLONE_NEWNET,  // its own network
 ];
 
 fn main() -> ExitCode {
     common::run(|| {
         let args = Args::parse();
+        net::stand_in()?;
+        let link = net::Link::reserve(&args.net)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
+            link.up()?;
             init(&args)
         })?;
         user::map(&container, &args.user)?;
+        link.plug(&container)?;
         gate.open()?;
         container.wait()
     })
@@ -48,6 +56,7 @@ fn init(args: &Args) -> Result<Infallible> {
     let root = mount::root(&args.common.rootfs)?;
     mount::proc(&root)?;
     mount::dev(&root)?;
+    net::sysfs(&root)?;
     mount::pivot(root)?;
     common::exec(&args.common.command)
 }
