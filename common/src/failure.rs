@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::{ExitCode, Termination};
 
 use anyhow::{Error, Result};
+use clap::Parser;
 use nix::errno::Errno;
 
 use crate::{exit, hints};
@@ -53,9 +54,9 @@ impl fmt::Display for Failure {
 
 impl StdError for Failure {}
 
-/// Runs a program: on success its exit code, otherwise the error is told on standard error.
-pub fn run<T: Termination>(main: impl FnOnce() -> Result<T>) -> ExitCode {
-    match main() {
+/// Runs a program with its arguments: on success its exit code, otherwise the error is told on standard error.
+pub fn run<Args: Parser, T: Termination>(main: impl FnOnce(Args) -> Result<T>) -> ExitCode {
+    match main(Args::parse()) {
         Ok(code) => code.report(),
         Err(error) => report(&error).into(),
     }
@@ -71,19 +72,21 @@ pub fn report(error: &Error) -> u8 {
         lines.extend(failure.and_then(|failure| failure.hint.clone()).map(|hint| format!("hint: {hint}")));
         lines.extend(hints::matching(error).map(|hint| format!("hint: {hint}")));
     }
-    tell(&lines);
+    tell(&lines.join("\n"));
     failure.map_or(exit::FAILURE, |failure| failure.code)
 }
 
 /// Tells something that the user should know and that does not end the program.
 pub fn warn(what: &str, hint: &str) {
-    tell(&[format!("warning: {what}"), format!("hint: {hint}")]);
+    tell(&format!("warning: {what}\nhint: {hint}"));
 }
 
-/// One write, so that parent and child do not mix their lines; that nobody reads them must not change the exit code.
-fn tell(lines: &[String]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let _ = io::stderr().write_all(text.as_bytes());
+/// Writes lines to standard error: at once, so that parent and child do not mix theirs; that nobody reads them is not to
+/// change the exit code.
+pub fn tell(lines: &str) {
+    if !lines.is_empty() {
+        let _ = io::stderr().write_all(format!("{lines}\n").as_bytes());
+    }
 }
 
 /// A cause in words: of an errno only what strerror(3) says.

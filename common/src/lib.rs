@@ -6,7 +6,7 @@ mod failure;
 mod hints;
 
 pub use exec::exec;
-pub use failure::{Failure, report, run, warn};
+pub use failure::{Failure, report, run, tell, warn};
 
 use std::ffi::OsString;
 use std::path::PathBuf;

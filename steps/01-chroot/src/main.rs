@@ -2,18 +2,15 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// Runs COMMAND with ROOTFS as its `/`
-#[derive(Parser)]
+#[derive(clap::Parser)]
 struct Args {
     #[command(flatten)]
     common: common::Args,
 }
 
 fn main() -> ExitCode {
-    common::run(|| {
-        let args = Args::parse();
+    common::run(|args: Args| {
         chroot::enter(&args.common.rootfs)?;
         common::exec(&args.common.command)
     })

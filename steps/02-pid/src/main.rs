@@ -1,13 +1,9 @@
 //! 02-pid: a container that counts its processes from 1.
 
-use std::convert::Infallible;
-use std::process::ExitCode;
-
-use anyhow::Result;
-use clap::Parser;
+use std::{convert::Infallible, process::ExitCode};
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(Parser)]
+#[derive(clap::Parser)]
 struct Args {
     #[command(flatten)]
     common: common::Args,
@@ -18,8 +14,7 @@ const NAMESPACES: &[libc::c_int] = &[
 ];
 
 fn main() -> ExitCode {
-    common::run(|| {
-        let args = Args::parse();
+    common::run(|args: Args| {
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             pid::die_with(launcher)?;
             init(&args)
@@ -28,7 +23,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn init(args: &Args) -> Result<Infallible> {
+fn init(args: &Args) -> anyhow::Result<Infallible> {
     chroot::enter(&args.common.rootfs)?;
     common::exec(&args.common.command)
 }

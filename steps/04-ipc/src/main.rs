@@ -1,17 +1,12 @@
 //! 04-ipc: a container with message queues of its own.
 
-use std::convert::Infallible;
-use std::process::ExitCode;
-
-use anyhow::Result;
-use clap::Parser;
+use std::{convert::Infallible, process::ExitCode};
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(Parser)]
+#[derive(clap::Parser)]
 struct Args {
     #[command(flatten)]
     uts: uts::Options,
-
     #[command(flatten)]
     common: common::Args,
 }
@@ -23,8 +18,7 @@ const NAMESPACES: &[libc::c_int] = &[
 ];
 
 fn main() -> ExitCode {
-    common::run(|| {
-        let args = Args::parse();
+    common::run(|args: Args| {
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             pid::die_with(launcher)?;
             init(&args)
@@ -33,7 +27,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn init(args: &Args) -> Result<Infallible> {
+fn init(args: &Args) -> anyhow::Result<Infallible> {
     uts::set_names(&args.uts)?;
     chroot::enter(&args.common.rootfs)?;
     common::exec(&args.common.command)

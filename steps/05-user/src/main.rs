@@ -1,20 +1,14 @@
 //! 05-user: a container whose root is nobody special outside.
 
-use std::convert::Infallible;
-use std::process::ExitCode;
-
-use anyhow::Result;
-use clap::Parser;
+use std::{convert::Infallible, process::ExitCode};
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(Parser)]
+#[derive(clap::Parser)]
 struct Args {
     #[command(flatten)]
     uts: uts::Options,
-
     #[command(flatten)]
     user: user::Options,
-
     #[command(flatten)]
     common: common::Args,
 }
@@ -27,8 +21,7 @@ const NAMESPACES: &[libc::c_int] = &[
 ];
 
 fn main() -> ExitCode {
-    common::run(|| {
-        let args = Args::parse();
+    common::run(|args: Args| {
         let gate = user::Gate::new()?;
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
@@ -42,7 +35,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn init(args: &Args) -> Result<Infallible> {
+fn init(args: &Args) -> anyhow::Result<Infallible> {
     uts::set_names(&args.uts)?;
     chroot::enter(&args.common.rootfs)?;
     common::exec(&args.common.command)

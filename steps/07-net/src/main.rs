@@ -1,23 +1,16 @@
 //! 07-net: a container with an address of its own.
 
-use std::convert::Infallible;
-use std::process::ExitCode;
-
-use anyhow::Result;
-use clap::Parser;
+use std::{convert::Infallible, process::ExitCode};
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(Parser)]
+#[derive(clap::Parser)]
 struct Args {
     #[command(flatten)]
     uts: uts::Options,
-
     #[command(flatten)]
     user: user::Options,
-
     #[command(flatten)]
     net: net::Options,
-
     #[command(flatten)]
     common: common::Args,
 }
@@ -32,8 +25,7 @@ const NAMESPACES: &[libc::c_int] = &[
 ];
 
 fn main() -> ExitCode {
-    common::run(|| {
-        let args = Args::parse();
+    common::run(|args: Args| {
         net::stand_in()?;
         let link = net::Link::reserve(&args.net)?;
         let gate = user::Gate::new()?;
@@ -51,7 +43,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn init(args: &Args) -> Result<Infallible> {
+fn init(args: &Args) -> anyhow::Result<Infallible> {
     uts::set_names(&args.uts)?;
     let root = mount::root(&args.common.rootfs)?;
     mount::proc(&root)?;

@@ -1,20 +1,18 @@
-//! 06-mount: a container with a mount table of its own.
+//! 08-cgroup: a container that takes no more than its share.
 
-use std::convert::Infallible;
-use std::process::ExitCode;
-
-use anyhow::Result;
-use clap::Parser;
+use std::{convert::Infallible, process::ExitCode};
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(Parser)]
+#[derive(clap::Parser)]
 struct Args {
     #[command(flatten)]
     uts: uts::Options,
-
     #[command(flatten)]
     user: user::Options,
-
+    #[command(flatten)]
+    net: net::Options,
+    #[command(flatten)]
+    cgroup: cgroup::Options,
     #[command(flatten)]
     common: common::Args,
 }
@@ -25,29 +23,37 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWIPC,  // its own message queues, semaphores and shared memory
     libc::CLONE_NEWUSER, // its own user ids and capabilities
     libc::CLONE_NEWNS,   // its own mounts
+    libc::CLONE_NEWNET,  // its own network
 ];
 
 fn main() -> ExitCode {
-    common::run(|| {
-        let args = Args::parse();
+    common::run(|args: Args| {
+        net::stand_in()?;
+        let link = net::Link::reserve(&args.net)?;
+        let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
-        let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
+        let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
+            link.up()?;
+            group.enter()?;
             init(&args)
         })?;
         user::map(&container, &args.user)?;
+        link.plug(&container)?;
         gate.open()?;
-        container.wait()
+        group.report(container.wait()?)
     })
 }
 
-fn init(args: &Args) -> Result<Infallible> {
+fn init(args: &Args) -> anyhow::Result<Infallible> {
     uts::set_names(&args.uts)?;
     let root = mount::root(&args.common.rootfs)?;
     mount::proc(&root)?;
     mount::dev(&root)?;
+    net::sysfs(&root)?;
+    cgroup::view(&root)?;
     mount::pivot(root)?;
     common::exec(&args.common.command)
 }

@@ -1,20 +1,14 @@
 //! 06-mount: a container with a mount table of its own.
 
-use std::convert::Infallible;
-use std::process::ExitCode;
-
-use anyhow::Result;
-use clap::Parser;
+use std::{convert::Infallible, process::ExitCode};
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(Parser)]
+#[derive(clap::Parser)]
 struct Args {
     #[command(flatten)]
     uts: uts::Options,
-
     #[command(flatten)]
     user: user::Options,
-
     #[command(flatten)]
     common: common::Args,
 }
@@ -28,8 +22,7 @@ const NAMESPACES: &[libc::c_int] = &[
 ];
 
 fn main() -> ExitCode {
-    common::run(|| {
-        let args = Args::parse();
+    common::run(|args: Args| {
         let gate = user::Gate::new()?;
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
@@ -43,7 +36,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn init(args: &Args) -> Result<Infallible> {
+fn init(args: &Args) -> anyhow::Result<Infallible> {
     uts::set_names(&args.uts)?;
     let root = mount::root(&args.common.rootfs)?;
     mount::proc(&root)?;

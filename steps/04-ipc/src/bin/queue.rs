@@ -50,7 +50,7 @@ struct Message {
 }
 
 fn main() -> ExitCode {
-    common::run(|| match Args::parse().action {
+    common::run(|args: Args| match args.action {
         Action::Send { key, text } if text.len() > SIZE => bail!("send to {key}: more than {SIZE} bytes"),
         Action::Send { key: Key::SystemV(key), text } => system_v_send(key, text.as_bytes()),
         Action::Send { key: Key::Posix(name), text } => posix_send(&name, text.as_bytes()),

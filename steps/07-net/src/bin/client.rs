@@ -20,10 +20,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    common::run(|| receive(&Args::parse()))
+    common::run(receive)
 }
 
-fn receive(args: &Args) -> Result<()> {
+fn receive(args: Args) -> Result<()> {
     let server = SocketAddr::new(args.address, args.port);
     let mut stream =
         TcpStream::connect_timeout(&server, Duration::from_secs(5)).with_context(|| format!("connect to {server}"))?;

@@ -18,10 +18,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    common::run(|| serve(&Args::parse()))
+    common::run(serve)
 }
 
-fn serve(args: &Args) -> Result<()> {
+fn serve(args: Args) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, args.port))
         .with_context(|| format!("listen on port {}", args.port))?;
     println!("listening on port {}", listener.local_addr()?.port());

@@ -1,0 +1,137 @@
+//! Where a controller is: cgroup v2 is one tree, v1 a tree for each controller or two, and on a hybrid machine a
+//! controller is in one of them or in the other (cgroups(7)).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use common::Failure;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access, geteuid};
+use procfs::process::{MountInfo, Process};
+use procfs::{ProcessCGroup, ProcessCGroups};
+
+/// The two interfaces.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Version {
+    /// Documentation/admin-guide/cgroup-v1
+    V1,
+    /// Documentation/admin-guide/cgroup-v2.rst
+    V2,
+}
+
+/// One tree, and the place of this process in it.
+#[derive(Debug)]
+pub struct Hierarchy {
+    pub version: Version,
+    /// Those of the asked for controllers that this tree has.
+    controllers: Vec<&'static str>,
+    top: PathBuf,
+    own: PathBuf,
+}
+
+/// Finds the trees that have these controllers. With v1, `cpuacct` comes too: it counts what `cpu` limits.
+pub fn find(controllers: &[&'static str]) -> Result<Vec<Hierarchy>> {
+    let process = Process::myself().context("open /proc/self")?;
+    let groups = process.cgroups().context("read /proc/self/cgroup")?;
+    let mounts: Vec<MountInfo> = process.mountinfo().context("read /proc/self/mountinfo")?.into_iter().collect();
+    let mut found: Vec<Hierarchy> = Vec::new();
+    let extra = groups.0.iter().any(|group| group.controllers.iter().any(|name| name == "cpuacct"));
+    for &controller in controllers.iter().chain(extra.then_some(&"cpuacct")) {
+        let hierarchy = locate(controller, &groups, &mounts)?;
+        match found.iter_mut().find(|known| known.top == hierarchy.top) {
+            Some(known) => known.controllers.push(controller), // cpu and cpuacct, often mounted together
+            None => found.push(hierarchy),
+        }
+    }
+    Ok(found)
+}
+
+/// A controller that is bound to a v1 tree is not in v2.
+fn locate(controller: &'static str, groups: &ProcessCGroups, mounts: &[MountInfo]) -> Result<Hierarchy> {
+    let bound = |group: &&ProcessCGroup| group.controllers.iter().any(|name| name == controller);
+    let v1 = groups.0.iter().find(bound);
+    let v2 = || groups.0.iter().find(|group| group.hierarchy == 0);
+    let version = if v1.is_some() { Version::V1 } else { Version::V2 };
+    let shows = |mount: &&MountInfo| match version {
+        Version::V1 => mount.fs_type == "cgroup" && mount.super_options.contains_key(controller),
+        Version::V2 => mount.fs_type == "cgroup2",
+    };
+    let place = v1.or_else(v2).zip(mounts.iter().find(shows));
+    let (group, mount) = place.ok_or_else(|| {
+        let failure = Failure::new(format!("cgroup: no hierarchy with the {controller} controller is mounted here"));
+        failure.hint("sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup; or leave the limit out")
+    })?;
+    // Inside another container the mount may begin further down in the tree.
+    let below = group.pathname.strip_prefix(mount.root.trim_end_matches('/')).unwrap_or(&group.pathname);
+    let own = mount.mount_point.join(below.trim_start_matches('/'));
+    Ok(Hierarchy { version, controllers: vec![controller], top: mount.mount_point.clone(), own })
+}
+
+impl Hierarchy {
+    /// Whether one of the asked for controllers is this one's.
+    pub fn has(&self, controller: &str) -> bool {
+        self.controllers.contains(&controller)
+    }
+
+    /// Whether this is the unified tree.
+    pub fn is_v2(&self) -> bool {
+        self.version == Version::V2
+    }
+
+    /// The directory in which a group can be made that has the controllers.
+    pub fn parent(&self) -> Result<PathBuf> {
+        match self.version {
+            Version::V1 => Ok(self.own.clone()),
+            Version::V2 => self.delegated(),
+        }
+    }
+
+    /// v2 has no processes in inner nodes, so our own group, in which we are, can have no child: the nearest group
+    /// above is taken that is writable, free of processes and has the controllers, and they are passed on from there.
+    fn delegated(&self) -> Result<PathBuf> {
+        let above = self.own.ancestors().take_while(|dir| dir.starts_with(&self.top));
+        let dir = above.into_iter().find(|dir| self.fits(dir)).ok_or_else(|| self.refusal())?;
+        let file = dir.join("cgroup.subtree_control");
+        let passed_on = read_words(&file);
+        for controller in self.controllers.iter().filter(|&name| !passed_on.iter().any(|word| word == name)) {
+            fs::write(&file, format!("+{controller}"))
+                .with_context(|| format!("write +{controller} to {}", file.display()))?;
+        }
+        Ok(dir.to_owned())
+    }
+
+    fn fits(&self, dir: &Path) -> bool {
+        let offered = read_words(&dir.join("cgroup.controllers"));
+        let root = !dir.join("cgroup.type").exists(); // the root alone may have both processes and children
+        self.controllers.iter().all(|name| offered.iter().any(|word| word == name))
+            && (root || read_words(&dir.join("cgroup.procs")).is_empty())
+            && ["", "cgroup.procs", "cgroup.subtree_control"].iter().all(|file| writable(&dir.join(file)).is_ok())
+    }
+
+    fn refusal(&self) -> Failure {
+        let names = self.controllers.join(", ");
+        let what = format!("cgroup {}: no group from here up can have one below it with {names}", self.own.display());
+        Failure::new(what).hint(match writable(&self.top) {
+            Err(Errno::EROFS) => {
+                "the cgroup tree is mounted read-only, as inside another container: leave the limits out"
+            }
+            _ if !geteuid().is_root() => {
+                "have a part of the tree delegated to you: systemd-run --user --scope -p Delegate=yes COMMAND (for cpu \
+                 also Delegate=cpu memory pids in user@.service); or leave the limits out"
+            }
+            _ => {
+                "every group up to the top has processes of its own or lacks a controller: see cgroup.procs and \
+                  cgroup.controllers there"
+            }
+        })
+    }
+}
+
+fn writable(path: &Path) -> Result<(), Errno> {
+    access(path, AccessFlags::W_OK)
+}
+
+fn read_words(file: &Path) -> Vec<String> {
+    fs::read_to_string(file).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
