@@ -32,11 +32,10 @@ pub fn root(rootfs: &Path) -> Result<Root> {
 
 impl Root {
     /// Mounts something on `path` inside.
-    pub fn mount(&self, source: &str, path: &str, fstype: &str, flags: MsFlags, data: &str) -> Result<OwnedFd> {
+    pub fn mount(&self, source: &str, path: &str, fstype: &str, flags: MsFlags, data: &str) -> Result<()> {
         let target = self.resolve(path)?;
         mount(Some(source), &by_fd(&target), Some(fstype), flags, Some(data))
-            .with_context(|| format!("mount {source} on /{path}"))?;
-        self.resolve(path) // what is there now
+            .with_context(|| format!("mount {source} on /{path}"))
     }
 
     /// `path` as the container will see it: a hostile rootfs may have links that lead out of it.
@@ -56,17 +55,18 @@ pub fn proc(root: &Root) -> Result<()> {
                 "mount proc on /proc: Operation not permitted; taking the present /proc instead",
                 "parts of this machine's /proc are covered; with the present one ps shows the processes outside, too",
             );
-            root.mount("/proc", "proc", "", MsFlags::MS_BIND | MsFlags::MS_REC, "").map(drop)
+            root.mount("/proc", "proc", "", MsFlags::MS_BIND | MsFlags::MS_REC, "")
         }
-        result => result.map(drop),
+        result => result,
     }
 }
 
 /// Mounts a /dev with nothing in it but what every program expects. mknod(2) is for the host's root alone, so the
 /// devices are the host's own, bound.
 pub fn dev(root: &Root) -> Result<()> {
-    let tmpfs = root.mount("tmpfs", "dev", "tmpfs", MsFlags::MS_NOSUID, "mode=755,size=64k")?;
-    let dev = by_fd(&tmpfs);
+    root.mount("tmpfs", "dev", "tmpfs", MsFlags::MS_NOSUID, "mode=755,size=64k")?;
+    let tmpfs = root.resolve("dev")?;
+    let dev = by_fd(&tmpfs); // a path again, and a safe one: in a filesystem that we made there are no foreign links
     for device in ["null", "zero", "full", "random", "urandom", "tty"] {
         let (source, target) = (Path::new("/dev").join(device), dev.join(device));
         File::create(&target).with_context(|| format!("create /dev/{device}"))?;

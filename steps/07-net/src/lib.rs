@@ -109,7 +109,7 @@ impl Link {
 /// Mounts a /sys that shows this network namespace, and what else is in it for reading only.
 pub fn sysfs(root: &Root) -> Result<()> {
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    root.mount("sysfs", "sys", "sysfs", flags, "").map(drop)
+    root.mount("sysfs", "sys", "sysfs", flags, "")
 }
 
 /// The second address of each /30 of two private ranges. Starting in different places, launchers seldom meet.

@@ -117,5 +117,5 @@ fn set(dir: &Path, (file, value): &(&str, String)) -> Result<()> {
 /// Mounts the part of the cgroup v2 tree that this cgroup namespace shows, for reading only.
 pub fn view(root: &Root) -> Result<()> {
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    root.mount("cgroup2", "sys/fs/cgroup", "cgroup2", flags, "").map(drop)
+    root.mount("cgroup2", "sys/fs/cgroup", "cgroup2", flags, "")
 }

@@ -1,4 +1,6 @@
-//! 06-mount: a container with a mount table of its own.
+//! 09-full: the complete container.
+
+mod init;
 
 use std::{convert::Infallible, process::ExitCode};
 
@@ -10,6 +12,10 @@ struct Args {
     #[command(flatten)]
     user: user::Options,
     #[command(flatten)]
+    net: net::Options,
+    #[command(flatten)]
+    cgroup: cgroup::Options,
+    #[command(flatten)]
     common: common::Args,
 }
 
@@ -19,20 +25,27 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWIPC,  // its own message queues, semaphores and shared memory
     libc::CLONE_NEWUSER, // its own user ids and capabilities
     libc::CLONE_NEWNS,   // its own mounts
+    libc::CLONE_NEWNET,  // its own network
 ];
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
+        net::stand_in()?;
+        let link = net::Link::reserve(&args.net)?;
+        let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
-        let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
+        let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
+            link.up()?;
+            group.enter()?;
             init(&args)
         })?;
         user::map(&container, &args.user)?;
+        link.plug(&container)?;
         gate.open()?;
-        container.wait()
+        group.report(container.wait()?)
     })
 }
 
@@ -41,6 +54,8 @@ fn init(args: &Args) -> anyhow::Result<Infallible> {
     let root = mount::root(&args.common.rootfs)?;
     mount::proc(&root)?;
     mount::dev(&root)?;
+    net::sysfs(&root)?;
+    cgroup::view(&root)?;
     mount::pivot(root)?;
-    common::exec(&args.common.command)
+    init::run(&args.common.command)
 }

@@ -1,0 +1,78 @@
+# make prints this help; every target works from a fresh clone
+#
+#   make step-NN     build and run step NN: 01 to 09       [CMD="ps ax"] [ARGS="--hostname web"] [ROOTFS=DIR]
+#   make diff-NN     what chapter NN changes against the one before
+#   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
+#   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
+#   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
+#   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
+#   make book        the book, in docs/book (mdbook is installed for that)
+#   make test        check every claim of every chapter on this machine
+#   make clean       remove what was built
+
+MAKEFLAGS += --no-print-directory
+BIN       := target/debug
+ROOTFS    ?= target/rootfs/host
+ARGS      ?=
+CMD       ?=
+
+# 01 to 04 need root, as their chapters explain. Everything is built as you; sudo stands before the one program alone.
+ROOT_STEPS := 01 02 03 04
+sudo = $(if $(filter 0,$(shell id -u)),,$(if $(filter $*,$(ROOT_STEPS)),sudo))
+name = $(notdir $(wildcard steps/$*-*))
+prev = $(lastword $(filter-out $(name) $(later),$(STEPS)))
+STEPS := $(notdir $(sort $(wildcard steps/0*)))
+later = $(shell for step in $(STEPS); do [ $$step \> $(name) ] && echo $$step; done)
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+build:
+	@[ -e $(BIN)/09-full ] || echo "Building; the first time takes a minute or two." >&2
+	@cargo build --quiet --workspace
+
+# Another ROOTFS is taken as it is.
+rootfs: build
+	@$(if $(filter target/rootfs/host,$(ROOTFS)),$(BIN)/rootfs $(ADD:%=--add %) $(if $(filter rootfs,$(MAKECMDGOALS)),,>/dev/null))
+
+step-%: rootfs
+	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+	@$(sudo) $(BIN)/$(name) $(ARGS) $(ROOTFS) $(CMD)
+
+diff-%:
+	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+	@git --no-pager diff --no-index $(if $(prev),steps/$(prev)/src/main.rs,/dev/null) steps/$(name)/src/main.rs || true
+	@for file in $(wildcard steps/$(name)/src/lib.rs) \
+	    $(filter-out %/lib.rs %/main.rs %/tests.rs,$(wildcard steps/$(name)/src/*.rs)) $(wildcard steps/$(name)/src/bin/*.rs); do \
+	    git --no-pager diff --no-index /dev/null $$file || true; done
+
+# strace(1) is asked for these calls; of those that every program makes by the dozen, only what concerns a container.
+CALLS := clone3,unshare,execve,wait4,chroot,chdir,fchdir,prctl,sethostname,setdomainname,setgroups,setresuid,setresgid,$\
+    mount,umount2,pivot_root,openat2,mkdir,rmdir,sendto,openat,write
+NOISE := (openat|write|prctl)\(|execve\(.*ENOENT|--- SIGCHLD|\+\+\+
+SHOWN := /(uid_map|gid_map|setgroups|tasks|container-[0-9]+)|PDEATHSIG
+
+trace-%: rootfs
+	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+	@command -v strace >/dev/null || { echo "strace is not installed: sudo apt install strace" >&2; exit 1; }
+	@: > target/trace-$*   # ours, even where strace runs as root
+	@$(sudo) strace -f -y -s 64 -o target/trace-$* -e trace=$(CALLS) $(BIN)/$(name) $(ARGS) $(ROOTFS) $(or $(CMD),true); \
+	    code=$$?; awk '!/$(subst /,\/,$(NOISE))/ || /$(subst /,\/,$(SHOWN))/' target/trace-$*; exit $$code
+
+demo: rootfs
+	@steps/09-full/demo.sh $(BIN) $(ROOTFS)
+
+ssh: build
+	@steps/09-full/ssh.sh $(BIN) '$(CMD)'
+
+test: rootfs
+	@cargo test --quiet --workspace
+
+book:
+	@command -v mdbook >/dev/null || cargo install --quiet --locked mdbook
+	@mdbook build docs
+
+clean:
+	cargo clean --quiet
+
+.PHONY: help build rootfs demo ssh test book clean

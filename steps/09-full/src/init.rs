@@ -1,0 +1,76 @@
+//! Process 1: it adopts the orphans and reaps them, passes signals on, and ends with the payload and its exit code.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use anyhow::{Context, Result};
+use libc::{SI_USER, SIGCHLD, c_int, siginfo_t};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::unistd::{ForkResult, Pid, fork};
+
+/// Starts the payload as a child of this process and stays until it has ended.
+///
+/// The kernel spares process 1 all signals that it has no handler for (pid_namespaces(7)): as process 2 the payload
+/// dies of SIGTERM and of Ctrl-C as it would anywhere.
+pub fn run(command: &[OsString]) -> Result<Infallible> {
+    // Blocked from before the fork on, signals wait to be fetched: none is lost, and no handler is needed.
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).context("sigprocmask")?;
+    // SAFETY: this process has one thread.
+    match unsafe { fork() }.context("fork")? {
+        ForkResult::Child => {
+            before.thread_set_mask().context("sigprocmask")?;
+            common::exec(command)
+        }
+        ForkResult::Parent { child } => serve(child),
+    }
+}
+
+fn serve(payload: Pid) -> Result<Infallible> {
+    loop {
+        let signal = next_signal()?;
+        if signal.si_signo == SIGCHLD {
+            reap(payload)?;
+        } else if signal.si_code <= SI_USER {
+            // Sent by a process. What the terminal sends (SI_KERNEL) has already reached the payload.
+            // SAFETY: numbers alone. That it may have ended by now is no error.
+            unsafe { libc::kill(payload.as_raw(), signal.si_signo) };
+        }
+    }
+}
+
+fn next_signal() -> Result<siginfo_t> {
+    // SAFETY: siginfo_t is plain data, and sigwaitinfo(2) fills it before it is read.
+    let mut info: siginfo_t = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both references outlive the call. nix's `wait` tells the number and not the sender.
+        match Errno::result(unsafe { libc::sigwaitinfo(SigSet::all().as_ref(), &mut info) }) {
+            Err(Errno::EINTR) => continue,
+            result => return result.map(|_| info).context("sigwaitinfo"),
+        }
+    }
+}
+
+/// Collects all that have ended, for many deaths may share one SIGCHLD. A child that nobody collects stays in the
+/// process table, a zombie, and takes a number there.
+fn reap(payload: Pid) -> Result<()> {
+    let mut status: c_int = 0;
+    loop {
+        // SAFETY: `status` outlives the call.
+        match Errno::result(unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) }) {
+            Ok(0) | Err(Errno::ECHILD) => return Ok(()),
+            Ok(pid) if pid == payload.as_raw() => end_as(ExitStatus::from_raw(status)),
+            Ok(_orphan) => continue,
+            Err(errno) => return Err(errno).context("waitpid"),
+        }
+    }
+}
+
+/// With process 1 the kernel ends whatever is left of the container.
+fn end_as(payload: ExitStatus) -> ! {
+    let code = payload.code().or_else(|| payload.signal().map(|signal| 128 + signal));
+    // SAFETY: ends this process, a copy of the launcher, without the launcher's exit handlers.
+    unsafe { libc::_exit(code.unwrap_or(common::exit::FAILURE.into())) }
+}
