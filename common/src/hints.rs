@@ -31,19 +31,19 @@ const HINTS: &[Hint] = &[
         "chroot(2) asks for CAP_SYS_CHROOT: run it with sudo (from step 05 on an ordinary user needs none)",
     ),
     hint(
-        &["chroot", "rootfs"],
+        &["chroot", "root filesystem"],
         Errno::ENOENT,
         always,
         "there is no such directory: `make rootfs` builds one and prints its path",
     ),
     hint(
-        &["chroot", "rootfs"],
+        &["chroot", "root filesystem"],
         Errno::ENOTDIR,
         always,
         "ROOTFS is a directory, not an archive: `target/debug/rootfs tar FILE` unpacks one",
     ),
     hint(
-        &["chroot", "rootfs"],
+        &["chroot", "root filesystem"],
         Errno::EACCES,
         always,
         "the container's root may not enter that path: every directory on the way needs the x permission for it",

@@ -25,7 +25,7 @@ pub fn root(rootfs: &Path) -> Result<Root> {
     // Where / is shared, as systemd makes it, each mount of ours would appear on the host, and pivot_root would say
     // EINVAL (mount_namespaces(7)).
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).context("make / private")?;
-    let what = || format!("rootfs {}", rootfs.display());
+    let what = || format!("root filesystem {}", rootfs.display());
     mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).with_context(what)?;
     open(rootfs, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map(Root).with_context(what)
 }

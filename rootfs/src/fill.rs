@@ -1,0 +1,98 @@
+//! Carries out a plan in an empty directory.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use common::Failure;
+
+use crate::archive;
+use crate::elf::{self, Format};
+use crate::plan::{Item, Plan};
+use crate::tree::Tree;
+
+/// Puts all that is planned below `root`, and returns the libraries that this took.
+pub fn fill(root: &Path, plan: &Plan) -> Result<BTreeSet<PathBuf>> {
+    let mut filler = Filler { tree: Tree::open(root)?, root, plan, libraries: BTreeSet::new() };
+    plan.items.iter().try_for_each(|item| filler.item(item))?;
+    plan.notes.iter().for_each(|note| common::tell(note));
+    Ok(filler.libraries)
+}
+
+struct Filler<'a> {
+    tree: Tree,
+    root: &'a Path,
+    plan: &'a Plan,
+    libraries: BTreeSet<PathBuf>,
+}
+
+impl Filler<'_> {
+    fn item(&mut self, item: &Item) -> Result<()> {
+        match item {
+            Item::Archive { source } => {
+                archive::unpack(source, &self.tree, self.root).with_context(|| format!("unpack {}", source.display()))
+            }
+            Item::Dir { path, mode } => self.tree.dir(path, *mode),
+            Item::Link { path, target } => self.tree.link(path, target),
+            Item::Text { path, mode, text } => self.tree.text(path, *mode, text),
+            Item::Copy { path, mode, source } => self.tree.copy(path, source, Some(*mode)),
+            Item::Program { path, source } => self.program(path, source),
+        }
+    }
+
+    fn program(&mut self, path: &Path, source: &Path) -> Result<()> {
+        match elf::format(source)? {
+            Format::Elf => self.libraries(source)?,
+            Format::Script(name) => self.interpreter(source, &name)?,
+        }
+        self.tree.copy(path, source, None)
+    }
+
+    /// A script brings no interpreter along: that one may need a whole library of scripts of its own.
+    fn interpreter(&self, script: &Path, name: &str) -> Result<()> {
+        let there = ["bin", "usr/bin", "usr/local/bin"].iter().any(|dir| self.tree.has(&Path::new(dir).join(name)));
+        if there || self.plan.programs().contains(name) {
+            return Ok(());
+        }
+        let failure = Failure::new(format!("{} is a script for {name}, which the tree lacks", script.display()));
+        Err(failure.hint(format!("add that as well: --add {name}")).into())
+    }
+
+    fn libraries(&mut self, program: &Path) -> Result<()> {
+        let needs = elf::needs(program)?;
+        for name in &needs.missing {
+            common::tell(&format!("{} needs {name}, which is not on this machine", program.display()));
+        }
+        for library in needs.loader.iter().chain(&needs.libraries) {
+            self.library(library)?;
+        }
+        for library in &needs.libraries {
+            self.make_found(library, &needs.libraries)?;
+        }
+        Ok(())
+    }
+
+    /// What an archive brought is left as it is: its own programs were built for it.
+    fn library(&mut self, library: &Path) -> Result<()> {
+        let path = in_tree(library);
+        if !self.tree.has(path) {
+            self.tree.copy(path, library, None)?;
+        }
+        self.libraries.insert(library.into());
+        Ok(())
+    }
+
+    /// The loader looks into its own directories, and into those that ldconfig(8) wrote to /etc/ld.so.cache. The tree
+    /// has no such cache, so that a library from elsewhere gets a link beside the C library.
+    fn make_found(&self, library: &Path, all: &[PathBuf]) -> Result<()> {
+        let name = library.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match elf::beside_libc(all, name) {
+            Some(found) if !self.tree.has(in_tree(&found)) => self.tree.link(in_tree(&found), library),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn in_tree(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
+}

@@ -1,0 +1,77 @@
+//! The kind `host`: the tools of this machine. It needs no download and shows a system that the reader knows.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::elf::{self, Format};
+use crate::plan::Plan;
+use crate::tools::{PACKAGES, Package};
+use crate::{etc_files, find, terminfo};
+
+/// Plans a tree with as many of the tools as this machine has.
+pub fn plan() -> Result<Plan> {
+    let mut plan = Plan::default();
+    layout(&mut plan);
+    let mut missing = Vec::new();
+    for package in PACKAGES {
+        add(&mut plan, package, &mut missing)?;
+    }
+    if !missing.is_empty() {
+        plan.notes.push(format!("not on this machine: {}", missing.join(", ")));
+    }
+    etc_files::add(&mut plan);
+    terminfo::add(&mut plan);
+    Ok(plan)
+}
+
+/// The directories of a small Linux system in today's layout, with everything of the system below `usr`.
+pub fn layout(plan: &mut Plan) {
+    for name in ["bin", "sbin", "lib", "lib64"] {
+        plan.dir(format!("usr/{name}"), 0o755);
+        plan.link(name, format!("usr/{name}"));
+    }
+    for path in ["etc", "home", "mnt", "opt", "root", "run", "usr/local/bin", "var"] {
+        plan.dir(path, 0o755);
+    }
+    standard_dirs(plan);
+    plan.dir("var/tmp", 0o1777);
+}
+
+/// The directories that a container mounts something on, or that every program expects.
+pub fn standard_dirs(plan: &mut Plan) {
+    for path in ["proc", "sys", "dev"] {
+        plan.dir(path, 0o755);
+    }
+    plan.dir("tmp", 0o1777);
+}
+
+fn add(plan: &mut Plan, package: &Package, missing: &mut Vec<String>) -> Result<()> {
+    for name in package.tools {
+        match find::tool(name).filter(|file| runs(file)) {
+            Some(source) => plan.program(find::place(&source)?, &source),
+            None => missing.push(format!("{name} (package {})", package.name)),
+        }
+    }
+    Ok(())
+}
+
+/// Some systems have a script where others have a program. It is of use if the tree has its interpreter.
+fn runs(program: &Path) -> bool {
+    match elf::format(program) {
+        Ok(Format::Elf) => true,
+        Ok(Format::Script(interpreter)) => ["sh", "bash"].contains(&interpreter.as_str()),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_a_shell() -> Result<()> {
+        assert!(plan()?.programs().contains("sh"));
+        Ok(())
+    }
+}
