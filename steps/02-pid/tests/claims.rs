@@ -49,13 +49,6 @@ fn main() -> ExitCode {
                 let output = step.launch().ignoring(&[libc::SIGCHLD]).output(&["sh", "-c", "exit 7"])?;
                 step.expect("exit code", output.code()).equals(7)
             }),
-            property("the launcher waits for a payload that is stopped and goes on", |step| {
-                let mut container = step.start(&["sh", "-c", "echo ready; read _; exit 7"])?;
-                container.read_line()?;
-                container.signal_payload(libc::SIGSTOP)?;
-                container.signal_payload(libc::SIGCONT)?;
-                step.expect("exit code", container.wait()?.code()).equals(7)
-            }),
         ],
     )
 }

@@ -32,10 +32,10 @@ fn main() -> ExitCode {
 fn made_outside(step: &Step, call: &str, name: &str) -> Result<()> {
     let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
     let made = step.probe(&step.on_host(), &[&format!("{call}-create"), name])?;
-    step.expect(format!("{call} outside, to make it"), made).equals(Errno::from_raw(0))?;
+    step.expect(format!("{call} outside, to make it"), made).equals(Ok(()))?;
     let there = step.probe(&step.on_host(), &[call, name])?;
-    step.expect(format!("{call} outside"), there).equals(Errno::from_raw(0))?;
-    step.expect(format!("{call} inside"), step.probe(&inside, &[call, name])?).equals(Errno::ENOENT)
+    step.expect(format!("{call} outside"), there).equals(Ok(()))?;
+    step.expect(format!("{call} inside"), step.probe(&inside, &[call, name])?).equals(Err(Errno::ENOENT))
 }
 
 fn made_inside(step: &Step, call: &str, name: &str) -> Result<()> {
@@ -44,5 +44,5 @@ fn made_inside(step: &Step, call: &str, name: &str) -> Result<()> {
     let mut container = launch.start(&["sh", "-c", &make])?;
     step.expect(format!("{call} inside, to make it"), container.read_line()?).equals("0")?;
     let outside = step.probe(&step.on_host(), &[call, name])?;
-    step.expect(format!("{call} outside"), outside).equals(Errno::ENOENT)
+    step.expect(format!("{call} outside"), outside).equals(Err(Errno::ENOENT))
 }
