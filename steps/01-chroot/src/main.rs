@@ -1,12 +1,12 @@
-//! 01-chroot: a command with another `/`.
+//! A command with another `/`.
 
 use std::process::ExitCode;
 
 /// Runs COMMAND with ROOTFS as its `/`
 #[derive(clap::Parser)]
+#[rustfmt::skip]
 struct Args {
-    #[command(flatten)]
-    common: common::Args,
+    #[command(flatten)] common: common::Args,
 }
 
 fn main() -> ExitCode {

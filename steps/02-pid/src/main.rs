@@ -1,29 +1,26 @@
-//! 02-pid: a container that counts its processes from 1.
+//! The container so far.
 
-use std::{convert::Infallible, process::ExitCode};
+use std::process::ExitCode;
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
+#[rustfmt::skip]
 struct Args {
-    #[command(flatten)]
-    common: common::Args,
+    #[command(flatten)] common: common::Args,
 }
 
+#[rustfmt::skip]
 const NAMESPACES: &[libc::c_int] = &[
-    libc::CLONE_NEWPID, // its own process numbers
+    libc::CLONE_NEWPID,  // its own process numbers
 ];
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             pid::die_with(launcher)?;
-            init(&args)
+            chroot::enter(&args.common.rootfs)?;
+            common::exec(&args.common.command)
         })?;
         container.wait()
     })
-}
-
-fn init(args: &Args) -> anyhow::Result<Infallible> {
-    chroot::enter(&args.common.rootfs)?;
-    common::exec(&args.common.command)
 }

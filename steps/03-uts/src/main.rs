@@ -1,33 +1,29 @@
-//! 03-uts: a container that has a name of its own.
+//! The container so far.
 
-use std::{convert::Infallible, process::ExitCode};
+use std::process::ExitCode;
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
+#[rustfmt::skip]
 struct Args {
-    #[command(flatten)]
-    uts: uts::Options,
-    #[command(flatten)]
-    common: common::Args,
+    #[command(flatten)] uts: uts::Options,
+    #[command(flatten)] common: common::Args,
 }
 
+#[rustfmt::skip]
 const NAMESPACES: &[libc::c_int] = &[
-    libc::CLONE_NEWPID, // its own process numbers
-    libc::CLONE_NEWUTS, // its own host name
+    libc::CLONE_NEWPID,  // its own process numbers
+    libc::CLONE_NEWUTS,  // its own host name
 ];
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             pid::die_with(launcher)?;
-            init(&args)
+            uts::set_names(&args.uts)?;
+            chroot::enter(&args.common.rootfs)?;
+            common::exec(&args.common.command)
         })?;
         container.wait()
     })
-}
-
-fn init(args: &Args) -> anyhow::Result<Infallible> {
-    uts::set_names(&args.uts)?;
-    chroot::enter(&args.common.rootfs)?;
-    common::exec(&args.common.command)
 }

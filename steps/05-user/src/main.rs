@@ -1,18 +1,17 @@
-//! 05-user: a container whose root is nobody special outside.
+//! The container so far.
 
-use std::{convert::Infallible, process::ExitCode};
+use std::process::ExitCode;
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
+#[rustfmt::skip]
 struct Args {
-    #[command(flatten)]
-    uts: uts::Options,
-    #[command(flatten)]
-    user: user::Options,
-    #[command(flatten)]
-    common: common::Args,
+    #[command(flatten)] uts: uts::Options,
+    #[command(flatten)] user: user::Options,
+    #[command(flatten)] common: common::Args,
 }
 
+#[rustfmt::skip]
 const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWPID,  // its own process numbers
     libc::CLONE_NEWUTS,  // its own host name
@@ -27,16 +26,12 @@ fn main() -> ExitCode {
             gate.wait()?;
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
-            init(&args)
+            uts::set_names(&args.uts)?;
+            chroot::enter(&args.common.rootfs)?;
+            common::exec(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
         gate.open()?;
         container.wait()
     })
-}
-
-fn init(args: &Args) -> anyhow::Result<Infallible> {
-    uts::set_names(&args.uts)?;
-    chroot::enter(&args.common.rootfs)?;
-    common::exec(&args.common.command)
 }

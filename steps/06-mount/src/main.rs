@@ -1,18 +1,17 @@
-//! 06-mount: a container with a mount table of its own.
+//! The container so far.
 
-use std::{convert::Infallible, process::ExitCode};
+use std::process::ExitCode;
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
+#[rustfmt::skip]
 struct Args {
-    #[command(flatten)]
-    uts: uts::Options,
-    #[command(flatten)]
-    user: user::Options,
-    #[command(flatten)]
-    common: common::Args,
+    #[command(flatten)] uts: uts::Options,
+    #[command(flatten)] user: user::Options,
+    #[command(flatten)] common: common::Args,
 }
 
+#[rustfmt::skip]
 const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWPID,  // its own process numbers
     libc::CLONE_NEWUTS,  // its own host name
@@ -28,19 +27,15 @@ fn main() -> ExitCode {
             gate.wait()?;
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
-            init(&args)
+            uts::set_names(&args.uts)?;
+            let root = mount::root(&args.common.rootfs)?;
+            mount::proc(&root)?;
+            mount::dev(&root)?;
+            mount::pivot(root)?;
+            common::exec(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
         gate.open()?;
         container.wait()
     })
-}
-
-fn init(args: &Args) -> anyhow::Result<Infallible> {
-    uts::set_names(&args.uts)?;
-    let root = mount::root(&args.common.rootfs)?;
-    mount::proc(&root)?;
-    mount::dev(&root)?;
-    mount::pivot(root)?;
-    common::exec(&args.common.command)
 }

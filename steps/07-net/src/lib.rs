@@ -1,6 +1,5 @@
 //! Network namespace: the container has interfaces, addresses, routes and ports of its own, and one cable to the host.
 
-use std::net::Ipv4Addr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::thread::sleep;
@@ -17,6 +16,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 use pid::Container;
 
+mod addresses;
 mod netlink;
 
 /// The options that this chapter adds.
@@ -24,7 +24,7 @@ mod netlink;
 #[group(skip)]
 pub struct Options {
     /// The container's address; the host's end of the cable takes another one of its subnet [default: a free subnet]
-    #[arg(long, value_name = "ADDRESS/PREFIX", value_parser = interface)]
+    #[arg(long, value_name = "ADDRESS/PREFIX", value_parser = addresses::interface)]
     ip: Option<Ipv4Net>,
 }
 
@@ -35,47 +35,51 @@ pub struct Link {
     _reserved: UnixDatagram,
 }
 
+/// The network on the other side of a container's cable: that of the namespace in which the launcher is.
+pub struct Host(());
+
 /// Who may not change this machine's network (an ordinary user) goes on in a network namespace of their own, which
 /// plays the host from then on. Their ids stay as they are.
-pub fn stand_in() -> Result<()> {
+pub fn host() -> Result<Host> {
     // The kernel itself says who may: lo is up, so that setting it up changes nothing.
     match netlink::set_up("lo") {
         Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {}
-        result => return result,
+        result => return result.map(Host),
     }
-    let (uid, gid) = (geteuid(), getegid());
+    let (uid, gid) = (geteuid(), getegid()); // afterwards they would be nobody's
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare")?;
-    for (file, content) in
-        [("setgroups", "deny".into()), ("uid_map", format!("{uid} {uid} 1")), ("gid_map", format!("{gid} {gid} 1"))]
-    {
-        fs::write(format!("/proc/self/{file}"), content).with_context(|| format!("write /proc/self/{file}"))?;
-    }
-    netlink::set_up("lo")
+    write("setgroups", "deny")?;
+    write("uid_map", &format!("{uid} {uid} 1"))?;
+    write("gid_map", &format!("{gid} {gid} 1"))?;
+    netlink::set_up("lo").map(Host)
 }
 
-const POOLS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 200, 0, 0), Ipv4Addr::new(172, 29, 0, 0)];
+fn write(file: &str, content: &str) -> Result<()> {
+    fs::write(format!("/proc/self/{file}"), content).with_context(|| format!("write /proc/self/{file}"))
+}
 
-impl Link {
+impl Host {
     /// Finds addresses for a container that nobody here uses, and holds them while this process lives.
     ///
     /// # Errors
     /// The address asked for is in use.
-    pub fn reserve(options: &Options) -> Result<Link> {
-        let Some(address) = options.ip else {
-            let found = pool(process::id()).find_map(|address| Link::try_reserve(address).transpose());
-            let full = || Failure::new("no free subnet").hint("choose one with --ip; `ip route` shows what is in use");
-            return found.unwrap_or_else(|| Err(full().into()));
+    pub fn reserve(self, options: &Options) -> Result<Link> {
+        let found = match options.ip {
+            None => addresses::pool(process::id()).find_map(|address| Link::try_reserve(address).transpose()),
+            // The link of a container that has just ended is still there for 50 ms.
+            Some(address) => (0..20).find_map(|attempt| {
+                sleep(Duration::from_millis(50 * attempt.min(1)));
+                Link::try_reserve(address).transpose()
+            }),
         };
-        for _ in 0..20 {
-            if let Some(link) = Link::try_reserve(address)? {
-                return Ok(link);
-            }
-            sleep(Duration::from_millis(50)); // the link of a container that has just ended is still there for 50 ms
-        }
-        let what = format!("--ip {address}: {} is already in use here", address.trunc());
-        Err(Failure::new(what).hint("`ip route` shows what is; without --ip a free subnet is chosen").into())
+        let what = options.ip.map_or("no subnet is free".into(), |address| format!("{address} is already in use here"));
+        found.unwrap_or_else(|| {
+            Err(Failure::new(what).hint("`ip route` shows what is in use; --ip chooses an address").into())
+        })
     }
+}
 
+impl Link {
     fn try_reserve(container: Ipv4Net) -> Result<Option<Link>> {
         // A name of an abstract socket exists once in a network namespace, and no longer than its owner (unix(7)).
         let name = SocketAddr::from_abstract_name(format!("container {}", container.trunc()))?;
@@ -84,7 +88,7 @@ impl Link {
             socket => socket.with_context(|| format!("reserve {container}"))?,
         };
         let host = container.hosts().find(|&address| address != container.addr()).context("no address for the host")?;
-        let in_use = in_use(container.addr())? || in_use(host)?;
+        let in_use = addresses::in_use(container.addr())? || addresses::in_use(host)?;
         let host = Ipv4Net::new(host, container.prefix_len())?;
         Ok((!in_use).then_some(Link { container, host, _reserved: reserved }))
     }
@@ -111,36 +115,3 @@ pub fn sysfs(root: &Root) -> Result<()> {
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     root.mount("sysfs", "sys", "sysfs", flags, "")
 }
-
-/// The second address of each /30 of two private ranges. Starting in different places, launchers seldom meet.
-fn pool(start: u32) -> impl Iterator<Item = Ipv4Net> {
-    let subnets = 1 << 14;
-    POOLS.into_iter().flat_map(move |pool| {
-        let second = move |n| u32::from(pool) + 4 * ((start + n) % subnets) + 2;
-        (0..subnets).map(move |n| Ipv4Net::new_assert(second(n).into(), 30))
-    })
-}
-
-/// Whether this machine has a way to `address` other than the default route, be it a container or the learner's VPN.
-fn in_use(address: Ipv4Addr) -> Result<bool> {
-    let route = netlink::route_to(address)?;
-    Ok(route.is_some_and(|route| route.destination_prefix_length > 0))
-}
-
-/// An address that a container can have: a host's, in a subnet with room for the other end of the cable.
-fn interface(text: &str) -> Result<Ipv4Net, String> {
-    let net: Ipv4Net = text.parse().map_err(|_| "an IPv4 address and its prefix length, as in 10.0.0.2/24")?;
-    let address = net.addr();
-    match net.prefix_len() {
-        8..=30 if address == net.network() => Err(format!("{address} is the network's own address")),
-        8..=30 if address == net.broadcast() => Err(format!("{address} is the broadcast address")),
-        8..=30 if address.is_loopback() || address.is_multicast() || address.octets()[0] == 0 => {
-            Err(format!("{address} is no address of a host"))
-        }
-        8..=30 => Ok(net),
-        length => Err(format!("a prefix length of {length}; 8 to 30 leave room for the host's end of the cable")),
-    }
-}
-
-#[cfg(test)]
-mod tests;

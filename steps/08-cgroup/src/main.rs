@@ -1,22 +1,19 @@
-//! 08-cgroup: a container that takes no more than its share.
+//! The container so far.
 
-use std::{convert::Infallible, process::ExitCode};
+use std::process::ExitCode;
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
+#[rustfmt::skip]
 struct Args {
-    #[command(flatten)]
-    uts: uts::Options,
-    #[command(flatten)]
-    user: user::Options,
-    #[command(flatten)]
-    net: net::Options,
-    #[command(flatten)]
-    cgroup: cgroup::Options,
-    #[command(flatten)]
-    common: common::Args,
+    #[command(flatten)] uts: uts::Options,
+    #[command(flatten)] user: user::Options,
+    #[command(flatten)] net: net::Options,
+    #[command(flatten)] cgroup: cgroup::Options,
+    #[command(flatten)] common: common::Args,
 }
 
+#[rustfmt::skip]
 const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWPID,  // its own process numbers
     libc::CLONE_NEWUTS,  // its own host name
@@ -28,8 +25,7 @@ const NAMESPACES: &[libc::c_int] = &[
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
-        net::stand_in()?;
-        let link = net::Link::reserve(&args.net)?;
+        let link = net::host()?.reserve(&args.net)?;
         let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
@@ -38,22 +34,18 @@ fn main() -> ExitCode {
             pid::die_with(launcher)?;
             link.up()?;
             group.enter()?;
-            init(&args)
+            uts::set_names(&args.uts)?;
+            let root = mount::root(&args.common.rootfs)?;
+            mount::proc(&root)?;
+            mount::dev(&root)?;
+            net::sysfs(&root)?;
+            cgroup::view(&root)?;
+            mount::pivot(root)?;
+            common::exec(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
         link.plug(&container)?;
         gate.open()?;
         group.report(container.wait()?)
     })
-}
-
-fn init(args: &Args) -> anyhow::Result<Infallible> {
-    uts::set_names(&args.uts)?;
-    let root = mount::root(&args.common.rootfs)?;
-    mount::proc(&root)?;
-    mount::dev(&root)?;
-    net::sysfs(&root)?;
-    cgroup::view(&root)?;
-    mount::pivot(root)?;
-    common::exec(&args.common.command)
 }
