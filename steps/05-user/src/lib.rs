@@ -13,7 +13,7 @@ use pid::Container;
 
 mod map;
 
-use map::IdMap;
+pub use map::IdMap;
 
 /// The options that this chapter adds.
 #[derive(clap::Args, Debug)]
@@ -21,15 +21,15 @@ use map::IdMap;
 pub struct Options {
     /// User ids IN, IN+1 … inside are OUT, OUT+1 … outside, COUNT of them; repeatable [default: 0 inside is you]
     #[arg(long, value_name = "IN:OUT:COUNT")]
-    uid_map: Vec<IdMap>,
+    pub uid_map: Vec<IdMap>,
 
     /// The same for group ids [default: 0 inside is your group]
     #[arg(long, value_name = "IN:OUT:COUNT")]
-    gid_map: Vec<IdMap>,
+    pub gid_map: Vec<IdMap>,
 
     /// Map nothing: every id inside is that of nobody and nogroup
     #[arg(long, conflicts_with_all = ["uid_map", "gid_map"])]
-    no_map: bool,
+    pub no_map: bool,
 }
 
 /// Holds the child back until its parent has written the maps. Both go through the same pipe.
@@ -71,8 +71,9 @@ pub fn map(container: &Container, options: &Options) -> Result<()> {
     }
     let uids = or_own(&options.uid_map, geteuid().as_raw())?;
     let gids = or_own(&options.gid_map, getegid().as_raw())?;
-    // Who could drop a group inside could reach files that this very group is denied (CVE-2014-8989).
-    if !geteuid().is_root() || options.gid_map.is_empty() {
+    // Who could drop a group inside could reach files that this very group is denied (CVE-2014-8989). Of an ordinary
+    // user the kernel demands it, and with a single group there is none to change to.
+    if gids.iter().map(|map| u64::from(map.count)).sum::<u64>() == 1 {
         write_proc(container, "setgroups", "deny")?;
     }
     write_proc(container, "uid_map", &lines(&uids))?;

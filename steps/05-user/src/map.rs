@@ -5,9 +5,12 @@ use std::str::FromStr;
 
 /// One line of uid_map or gid_map (user_namespaces(7)): where the range begins inside and outside, and its length.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct IdMap {
+pub struct IdMap {
+    /// The first id inside.
     pub inside: u32,
+    /// The first id outside.
     pub outside: u32,
+    /// How many.
     pub count: u32,
 }
 

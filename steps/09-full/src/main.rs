@@ -1,6 +1,12 @@
 //! The complete container.
 
+mod capabilities;
+mod idmap;
+mod ids;
 mod init;
+mod masks;
+mod process;
+mod volumes;
 
 use std::process::ExitCode;
 
@@ -12,6 +18,9 @@ struct Args {
     #[command(flatten)] user: user::Options,
     #[command(flatten)] net: net::Options,
     #[command(flatten)] cgroup: cgroup::Options,
+    #[command(flatten)] volumes: volumes::Options,
+    #[command(flatten)] process: process::Options,
+    #[command(flatten)] capabilities: capabilities::Options,
     #[command(flatten)] common: common::Args,
 }
 
@@ -26,23 +35,32 @@ const NAMESPACES: &[libc::c_int] = &[
 ];
 
 fn main() -> ExitCode {
-    common::run(|args: Args| {
+    common::run(|mut args: Args| {
+        ids::choose(&mut args.user)?;
+        let rootfs = idmap::shift(&args.common.rootfs, &args.user)?;
         let link = net::host()?.reserve(&args.net)?;
         let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
+            rootfs.attach(&args.common.rootfs)?;
+            let root = mount::root(&args.common.rootfs)?;
             user::become_root(&args.user)?;
-            pid::die_with(launcher)?;
             link.up()?;
             group.enter()?;
             uts::set_names(&args.uts)?;
-            let root = mount::root(&args.common.rootfs)?;
             mount::proc(&root)?;
             mount::dev(&root)?;
             net::sysfs(&root)?;
             cgroup::view(&root)?;
+            volumes::bind(&root, &args.volumes)?;
             mount::pivot(root)?;
+            masks::cover()?;
+            volumes::restrict_all(&args.volumes)?;
+            process::settle(&args.process)?;
+            capabilities::limit(&args.capabilities)?;
+            pid::die_with(launcher)?;
+            process::close_descriptors()?;
             init::run(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
