@@ -1,1 +1,43 @@
-//! harness
+//! Puts the chapters' claims to the test.
+//!
+//! A chapter's `tests/claims.rs` says what its mechanism brings, each claim once, as a sentence and a function:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use harness::{chapter, claim};
+//!
+//! fn main() -> ExitCode {
+//!     chapter(
+//!         "03-uts",
+//!         vec![claim("the container has a UTS namespace of its own", |step| {
+//!             let container = step.start(&["sleep", "30"])?;
+//!             step.expect("UTS namespace of the payload", container.payload.ns("uts")?)
+//!                 .differs_from(step.host().ns("uts")?)
+//!         })],
+//!     )
+//! }
+//! ```
+//!
+//! The harness runs it as root and as an ordinary user, on the chapter's step, where it must hold, and on the step
+//! before, where the kernel must refute it: a check that cannot fail proves nothing. What decides is what the kernel
+//! shows from outside, never what a program prints about itself.
+//!
+//! Nothing of this happens on the machine itself, but on a [`Host`] that stands in for it: a process in namespaces of
+//! its own. An experiment may rename such a host, mount on it and leave messages there; it goes with the process.
+
+mod claim;
+mod enter;
+mod evidence;
+mod host;
+mod launch;
+mod places;
+mod process;
+mod report;
+
+pub use claim::{Claim, chapter, claim, property, suite, test};
+pub use evidence::{Expect, Observation, Refuted, Skip, skip};
+pub use host::{Host, Identity, ORDINARY_USER, Scratch};
+pub use launch::{Container, Launch, Launched, Output, Step};
+pub use places::{STEPS, rootfs};
+pub use process::{FileId, Mount, Process, processes_with_argument, wait_until};

@@ -17,6 +17,9 @@ const DEV: [&str; 14] = [
     "zero",
 ];
 
+/// Ways to say "from the top": of which `/` is what matters.
+const UP: [&str; 2] = ["", "/../../../../../../../../../../.."];
+
 fn main() -> ExitCode {
     chapter(
         "06-mount",
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
                 step.expect("exit code", output.code()).equals(0)
             }),
             property("links in a hostile rootfs lead nothing outside (CVE-2021-30465)", hostile_links),
+            property("links in the rootfs are followed inside it", links_to_what_is_inside),
             property("a rootfs without /proc is refused by name", |step| {
                 let rootfs = step.host().copy_of_rootfs()?;
                 fs::remove_dir(rootfs.here.join("proc")).context("rmdir proc")?;
@@ -140,12 +144,29 @@ fn names(directory: &Path) -> Result<BTreeSet<String>> {
 /// and by enough `..` to reach it from anywhere.
 fn hostile_links(step: &Step) -> Result<()> {
     for place in ["proc", "dev", "sys", "etc", "dev/null", "dev/pts", "dev/shm"] {
-        for up in ["", "/../../../../../../../../../../.."] {
+        for up in UP {
             let sentinel = step.host().directory()?;
             sentinel.join("null").write("sentinel")?;
             let rootfs = step.host().copy_of_rootfs()?;
             replace_by_link(&rootfs.join(place), &format!("{up}{}", sentinel.arg()))?;
             expect_nothing_outside(step, &rootfs, &sentinel)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same, and the directory is inside as well, by the same path: it is the one that is mounted on.
+fn links_to_what_is_inside(step: &Step) -> Result<()> {
+    for (place, fstype) in [("proc", "proc"), ("dev", "tmpfs")] {
+        for up in UP {
+            let sentinel = step.host().directory()?;
+            let rootfs = step.host().copy_of_rootfs()?;
+            replace_by_link(&rootfs.join(place), &format!("{up}{}", sentinel.arg()))?;
+            fs::create_dir_all(rootfs.here.join(sentinel.arg().trim_start_matches('/'))).context("mkdir")?;
+            let container = step.launch().rootfs(&rootfs).start(&["sleep", "30"])?;
+            let mounts = container.payload.mounts()?;
+            let found = mounts.iter().find(|mount| mount.point == sentinel.arg()).map(|mount| mount.fstype.as_str());
+            step.expect(format!("mount where /{place} leads, inside"), found).equals(Some(fstype))?;
         }
     }
     Ok(())
@@ -160,7 +181,8 @@ fn replace_by_link(place: &Scratch, target: &str) -> Result<()> {
 
 fn expect_nothing_outside(step: &Step, rootfs: &Scratch, sentinel: &Scratch) -> Result<()> {
     let (mounts, id) = (step.host().process().file("mountinfo")?, FileId::of(&sentinel.here)?);
-    step.launch().rootfs(rootfs).attempt(&["sh", "-c", ":"])?;
+    let output = step.launch().rootfs(rootfs).attempt(&["sh", "-c", ":"])?;
+    step.expect("exit code", output.code()).satisfies("0 or 125", |code| [0, 125].contains(code))?;
     expect_unchanged(step, &mounts)?;
     step.expect("the sentinel directory", FileId::of(&sentinel.here)?).equals(id)?;
     step.expect("names in it", names(&sentinel.here)?).equals(BTreeSet::from(["null".to_owned()]))?;

@@ -1,6 +1,5 @@
 //! What can be limited, and the files that say so in both versions of the cgroup interface.
 
-use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::thread::available_parallelism;
 
@@ -19,8 +18,8 @@ pub struct Options {
     memory: Option<Size>,
 
     /// Number of processes and threads; beyond it fork(2) fails with EAGAIN [default: no limit]
-    #[arg(long, value_name = "N")]
-    pids: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pids: Option<u32>,
 }
 
 /// One limit: its controller, and the value for each file.
@@ -60,7 +59,7 @@ fn memory(Size(bytes): Size) -> Limit {
     }
 }
 
-fn pids(number: NonZeroU32) -> Limit {
+fn pids(number: u32) -> Limit {
     let files = vec![("pids.max", number.to_string())];
     Limit { controller: "pids", v1: files.clone(), v2: files }
 }

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
             process::settle(&args.process)?;
             capabilities::limit(&args.capabilities)?;
             pid::die_with(launcher)?;
-            process::close_descriptors()?;
+            process::close_descriptors_on_exec()?;
             init::run(&args.common.command)
         })?;
         user::map(&container, &args.user)?;

@@ -90,10 +90,10 @@ fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
     caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
 }
 
-/// Closes all but standard input, output and error: an open descriptor is a way out of any root.
-pub fn close_descriptors() -> Result<()> {
-    // SAFETY: whoever owned one of these descriptors is never run again: what follows executes the payload or ends.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+/// Leaves the payload standard input, output and error: any other open descriptor would be a way out of its root.
+pub fn close_descriptors_on_exec() -> Result<()> {
+    // SAFETY: sets a flag of descriptors and closes none.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     Errno::result(result).map(drop).context("close_range")
 }
 

@@ -1,0 +1,457 @@
+//! A step, started on a host as its user would start it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+
+use crate::evidence::{Event, Expect, Log};
+use crate::host::{Host, Identity, Scratch, Setting, pidfd_open};
+use crate::places::{self, STEPS};
+use crate::process::{Process, wait_until};
+
+/// Nothing here takes longer, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A step on a host, as one identity starts it.
+pub struct Step {
+    /// 1 to 9; 0 stands for no container: the command is run on the host as it is.
+    pub number: usize,
+    /// Who starts it.
+    pub identity: Identity,
+    host: Host,
+    pub(crate) log: Log,
+}
+
+impl Step {
+    /// Step `number` on a host of its own.
+    ///
+    /// # Errors
+    /// When no such host can be made here.
+    pub fn new(number: usize, identity: Identity) -> Result<Self> {
+        Step::on(Host::new(identity, needs_root(number), Setting::Private)?, number)
+    }
+
+    /// Step `number` as a user starts it who is root of nothing.
+    pub fn without_root(number: usize) -> Result<Self> {
+        Step::on(Host::new(Identity::User, false, Setting::Private)?, number)
+    }
+
+    /// Step `number` with the links, names and queues of the machine itself, to see what it leaves there.
+    pub fn on_machines_network(number: usize, identity: Identity) -> Result<Self> {
+        Step::on(Host::new(identity, needs_root(number), Setting::MachinesNetwork)?, number)
+    }
+
+    /// The same on a host whose mounts are shared, as systemd makes them (mount_namespaces(7)).
+    pub fn with_shared_mounts(&self) -> Result<Self> {
+        let host = Host::new(self.identity, needs_root(self.number), Setting::SharedMounts)?;
+        Ok(Step { log: self.log.clone(), ..Step::on(host, self.number)? })
+    }
+
+    fn on(host: Host, number: usize) -> Result<Self> {
+        ensure!(number <= STEPS.len(), "there is no step {number}");
+        Ok(Step { number, identity: host.identity, host, log: Log::default() })
+    }
+
+    /// Its name, as `02-pid`.
+    pub fn name(&self) -> &'static str {
+        self.number.checked_sub(1).map_or("no container", |index| STEPS[index])
+    }
+
+    /// Its host.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Begins a comparison of something found with what the claim expects.
+    pub fn expect<T>(&self, what: impl Into<String>, found: T) -> Expect<T> {
+        Expect { log: self.log.clone(), what: what.into(), found }
+    }
+
+    /// Whether the step has this option, by its own `--help`.
+    pub fn has(&self, option: &str) -> Result<bool> {
+        let help = help(self.number)?;
+        Ok(help.split_whitespace().any(|word| word.trim_end_matches(',') == option))
+    }
+
+    /// A start of the step, with options to be added.
+    pub fn launch(&self) -> Launch<'_> {
+        Launch {
+            step: self,
+            options: Vec::new(),
+            words: Vec::new(),
+            rootfs: None,
+            directory: "/".into(),
+            container: self.number > 0,
+            groups: Vec::new(),
+            closed: Vec::new(),
+            ignored: Vec::new(),
+        }
+    }
+
+    /// Starts a container that runs `command`, and waits for its payload to be there.
+    pub fn start(&self, command: &[&str]) -> Result<Container> {
+        self.launch().start(command)
+    }
+
+    /// Runs a container to its end.
+    pub fn output(&self, command: &[&str]) -> Result<Output> {
+        self.launch().output(command)
+    }
+
+    /// A start of a command on the host, outside the container.
+    pub fn on_host(&self) -> Launch<'_> {
+        Launch { container: false, ..self.launch() }
+    }
+
+    /// Lets `probe`, on the host or in the container, make a system call, and returns what the kernel answered.
+    pub fn probe(&self, launch: &Launch<'_>, call: &[&str]) -> Result<nix::Result<()>> {
+        let program = if launch.container { "probe".into() } else { self.host.probe()?.there };
+        let mut command = vec![program.to_str().context("a path that is not UTF-8")?];
+        command.extend(call);
+        let code = launch.output(&command)?.code();
+        ensure!(code != 255, "probe knows no {call:?}");
+        Ok(if code == 0 { Ok(()) } else { Err(Errno::from_raw(code)) })
+    }
+}
+
+fn needs_root(number: usize) -> bool {
+    number < 5
+}
+
+fn help(number: usize) -> Result<String> {
+    static KNOWN: Mutex<Option<HashMap<usize, String>>> = Mutex::new(None);
+    let Some(index) = number.checked_sub(1) else { return Ok(String::new()) };
+    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    if let Some(help) = known.get(&number) {
+        return Ok(help.clone());
+    }
+    let _guard = places::no_fork();
+    let output = Command::new(places::binary(STEPS[index])?).arg("--help").output().context("--help")?;
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    known.insert(number, help.clone());
+    Ok(help)
+}
+
+/// A start of a step.
+#[derive(Clone)]
+pub struct Launch<'a> {
+    step: &'a Step,
+    options: Vec<Vec<String>>,
+    words: Vec<String>,
+    rootfs: Option<PathBuf>,
+    directory: PathBuf,
+    container: bool,
+    groups: Vec<u32>,
+    closed: Vec<i32>,
+    ignored: Vec<i32>,
+}
+
+/// What a command left behind.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// The exit code; 128 + n after signal n.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or_default())
+    }
+
+    /// Standard output without its last newline.
+    pub fn line(&self) -> &str {
+        self.stdout.trim_end()
+    }
+}
+
+impl<'a> Launch<'a> {
+    /// Adds an option; a step that has none of that name is started without it.
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        let joined = value.starts_with('-').then(|| vec![format!("{name}={value}")]);
+        self.options.push(joined.unwrap_or_else(|| vec![name.to_owned(), value.to_owned()]));
+        self
+    }
+
+    /// Adds an option that has no value; a step that has none of that name is started without it.
+    pub fn flag(mut self, name: &str) -> Self {
+        self.options.push(vec![name.to_owned()]);
+        self
+    }
+
+    /// Adds words before the rootfs as they are, whether or not the step knows them.
+    pub fn words(mut self, words: &[&str]) -> Self {
+        self.words.extend(words.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// Uses another rootfs than the common one.
+    pub fn rootfs(mut self, rootfs: &Scratch) -> Self {
+        self.rootfs = Some(rootfs.there.clone());
+        self
+    }
+
+    /// Starts it in this directory of the host instead of `/`.
+    pub fn directory(mut self, directory: &Path) -> Self {
+        self.directory = directory.to_owned();
+        self
+    }
+
+    /// Starts it with these supplementary groups: for the machine's root only.
+    pub fn groups(mut self, groups: &[u32]) -> Self {
+        self.groups = groups.to_vec();
+        self
+    }
+
+    /// Starts it without these descriptors: 0, 1, 2.
+    pub fn closing(mut self, descriptors: &[i32]) -> Self {
+        self.closed = descriptors.to_vec();
+        self
+    }
+
+    /// Starts it with these signals ignored, which execve(2) leaves as they are.
+    pub fn ignoring(mut self, signals: &[i32]) -> Self {
+        self.ignored = signals.to_vec();
+        self
+    }
+
+    /// Starts the container and waits until its payload runs.
+    ///
+    /// # Errors
+    /// When the step ends before; this is a failure of the experiment, not evidence.
+    pub fn start(&self, command: &[&str]) -> Result<Container> {
+        let mut launched = self.spawn(command)?;
+        let payload = launched.find_payload()?;
+        let pidfd = pidfd_open(payload.pid as u32)?;
+        Ok(Container { launcher: launched.process(), payload, launched, pidfd })
+    }
+
+    /// Starts the launcher, and waits for nothing.
+    pub fn spawn(&self, command: &[&str]) -> Result<Launched> {
+        let argv = self.argv(command)?;
+        self.step.log.add(Event::Command(self.step.host.as_typed(&quote(&argv))));
+        let (stdout, stderr) = (tempfile::tempfile().context("tempfile")?, tempfile::tempfile().context("tempfile")?);
+        let mut launcher = Command::new(&argv[0]);
+        launcher.args(&argv[1..]).stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+        launcher.env("RUST_BACKTRACE", "0").env("LC_ALL", "C");
+        self.step.host.enter(&mut launcher, &self.directory, &self.groups)?;
+        let (closed, ignored) = (self.closed.clone(), self.ignored.clone());
+        // SAFETY: the closure runs in a child with one thread and only makes system calls.
+        unsafe { launcher.pre_exec(move || prepare(&closed, &ignored)) };
+        let _guard = places::no_fork();
+        let child = launcher.spawn().with_context(|| format!("start {}", argv[0]))?;
+        Ok(Launched { child, argv, container: self.container, stdout, stderr, lines: 0 })
+    }
+
+    /// Runs the container to its end.
+    ///
+    /// # Errors
+    /// When the step itself fails, so that the payload did not run: that is no evidence.
+    pub fn output(&self, command: &[&str]) -> Result<Output> {
+        let output = self.attempt(command)?;
+        let told = output.stderr.to_lowercase().starts_with("error:");
+        let failed = self.container && told && matches!(output.code(), 2 | 125..=127);
+        ensure!(!failed, "{} failed: {}", self.step.name(), output.stderr.trim_end());
+        Ok(output)
+    }
+
+    /// Runs the container to its end, which may be that the step refuses to.
+    pub fn attempt(&self, command: &[&str]) -> Result<Output> {
+        self.spawn(command)?.wait()
+    }
+
+    fn argv(&self, command: &[&str]) -> Result<Vec<String>> {
+        let command = command.iter().map(|&word| word.to_owned());
+        let Some(index) = self.step.number.checked_sub(1).filter(|_| self.container) else {
+            return Ok(command.collect());
+        };
+        let host = &self.step.host;
+        let rootfs = match &self.rootfs {
+            Some(rootfs) => rootfs.clone(),
+            None => host.rootfs()?.there,
+        };
+        let mut argv = vec![host.place(&places::binary(STEPS[index])?)?.arg().to_owned()];
+        for option in &self.options {
+            if self.step.has(option[0].split('=').next().unwrap_or_default())? {
+                argv.extend_from_slice(option);
+            }
+        }
+        argv.extend_from_slice(&self.words);
+        argv.push(rootfs.to_str().context("a path that is not UTF-8")?.to_owned());
+        argv.extend(command);
+        Ok(argv)
+    }
+}
+
+/// Between fork and exec.
+fn prepare(closed: &[i32], ignored: &[i32]) -> io::Result<()> {
+    for &signal in ignored {
+        // SAFETY: SIG_IGN runs no code.
+        if unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    for &descriptor in closed {
+        nix::unistd::close(descriptor)?;
+    }
+    Ok(())
+}
+
+/// The arguments as one would type them.
+fn quote(argv: &[String]) -> String {
+    let plain =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=,+@%".contains(&b));
+    let quoted = |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) };
+    argv.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// A launcher that was started; whether a payload runs already is not known. Dropped, it is killed.
+pub struct Launched {
+    child: Child,
+    argv: Vec<String>,
+    container: bool,
+    stdout: File,
+    stderr: File,
+    lines: usize,
+}
+
+impl Launched {
+    /// The launcher.
+    pub fn process(&self) -> Process {
+        Process { pid: self.child.id() as i32 }
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> Result<Output> {
+        let mut status = None;
+        wait_until(&quote(&self.argv), PATIENCE, || {
+            status = self.child.try_wait().context("waitpid")?;
+            Ok(status.is_some())
+        })?;
+        let status = status.context("no exit status")?;
+        Ok(Output { status, stdout: content(&self.stdout)?, stderr: content(&self.stderr)? })
+    }
+
+    /// Kills the launcher, and nobody else.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("kill the launcher")
+    }
+
+    /// The payload is the first process, from the launcher downwards, that runs another command than the launcher:
+    /// it has executed it (execve(2)).
+    fn find_payload(&mut self) -> Result<Process> {
+        if !self.container {
+            return Ok(self.process());
+        }
+        let own: Vec<u8> = self.argv.iter().flat_map(|word| word.bytes().chain([0])).collect();
+        let launcher = self.process();
+        let mut payload = None;
+        let mut ended = None;
+        wait_until(&format!("the payload of {}", quote(&self.argv)), PATIENCE, || {
+            payload = payload_below(launcher, &own);
+            ended = self.child.try_wait().context("waitpid")?;
+            Ok(payload.is_some() || ended.is_some())
+        })?;
+        match (payload, ended) {
+            (Some(payload), None) => Ok(payload),
+            (_, status) => {
+                bail!("{} ended with {status:?}: {}", quote(&self.argv), content(&self.stderr)?.trim_end())
+            }
+        }
+    }
+}
+
+fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
+    let another = |process: &Process| process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && cmdline != own);
+    [launcher].into_iter().chain(launcher.descendants()).find(another)
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All of a file that somebody else may be writing to: does not move the offset that we share.
+fn content(file: &File) -> Result<String> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match file.read_at(&mut buffer, bytes.len() as u64).context("read output")? {
+            0 => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            count => bytes.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+/// A container that runs. Dropped, it is killed.
+pub struct Container {
+    /// The process that was started: the step's binary. In step 01 it becomes the payload itself.
+    pub launcher: Process,
+    /// The process that runs the command.
+    pub payload: Process,
+    launched: Launched,
+    pidfd: OwnedFd,
+}
+
+impl Container {
+    /// Waits for the end of the launcher.
+    pub fn wait(&mut self) -> Result<Output> {
+        self.launched.wait()
+    }
+
+    /// Kills the launcher, and nobody else.
+    pub fn kill_launcher(&mut self) -> Result<()> {
+        self.launched.kill()
+    }
+
+    /// Sends a signal to the payload, from the host.
+    pub fn signal_payload(&self, signal: i32) -> Result<()> {
+        // SAFETY: a null siginfo asks the kernel to fill it in as kill(2) does.
+        let result = unsafe {
+            let none = std::ptr::null::<libc::siginfo_t>();
+            libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), signal, none, 0)
+        };
+        Errno::result(result).map(drop).context("pidfd_send_signal")
+    }
+
+    /// The next line that the container writes to standard output; waits for it.
+    pub fn read_line(&mut self) -> Result<String> {
+        let launched = &mut self.launched;
+        let mut line = None;
+        wait_until("a line of output", PATIENCE, || {
+            let all = content(&launched.stdout)?;
+            let whole = all.rfind('\n').map_or("", |end| &all[..end]);
+            line = whole.lines().nth(launched.lines).map(str::to_owned);
+            let ended = line.is_none() && launched.child.try_wait().context("waitpid")?.is_some();
+            if ended {
+                bail!("it ended without writing it: {}", content(&launched.stderr)?.trim_end());
+            }
+            Ok(line.is_some())
+        })?;
+        launched.lines += 1;
+        line.context("no line")
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = self.signal_payload(libc::SIGKILL); // a step that leaves its payload behind must not stay unnoticed here
+    }
+}

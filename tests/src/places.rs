@@ -1,0 +1,65 @@
+//! Where things are: the binaries beside this one, and the rootfs that they are tried on.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The nine steps. A claim about one is refuted by the one before; by the host itself where there is none.
+pub const STEPS: [&str; 9] =
+    ["01-chroot", "02-pid", "03-uts", "04-ipc", "05-user", "06-mount", "07-net", "08-cgroup", "09-full"];
+
+/// Cargo's target directory: that of the test that is running.
+pub(crate) fn target() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("current_exe")?;
+    // target/debug/deps/claims-0123456789abcdef
+    Ok(test.ancestors().nth(3).context("the test does not lie in target/PROFILE/deps")?.to_owned())
+}
+
+/// The profile's directory, relative to the target directory: `debug`.
+pub(crate) fn profile() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("current_exe")?;
+    let profile = test.ancestors().nth(2).and_then(Path::file_name);
+    Ok(profile.context("the test does not lie in target/PROFILE/deps")?.into())
+}
+
+/// Held while a program is written and while one is started: a child that is forked meanwhile has a copy of the
+/// descriptor that the program is written through, until it executes, and so long the program is `Text file busy`.
+pub(crate) fn no_fork() -> MutexGuard<'static, ()> {
+    static FORK: Mutex<()> = Mutex::new(());
+    FORK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A binary of this workspace.
+pub(crate) fn binary(name: &str) -> Result<PathBuf> {
+    let path = target()?.join(profile()?).join(name);
+    ensure!(path.is_file(), "{} is not there: run `cargo build --workspace`", path.display());
+    Ok(path)
+}
+
+/// The files that a program is loaded with, by ldd(1).
+pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    let _guard = no_fork();
+    let output = Command::new("ldd").arg(program).output().context("run ldd")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect())
+}
+
+/// The rootfs that the steps are tried on: target/rootfs/host, made once by the program `rootfs`.
+pub fn rootfs() -> Result<PathBuf> {
+    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    MADE.get_or_init(|| make_rootfs().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
+}
+
+fn make_rootfs() -> Result<PathBuf> {
+    let rootfs = target()?.join("rootfs/host");
+    if rootfs.join("proc").is_dir() {
+        return Ok(rootfs);
+    }
+    let output = Command::new(binary("rootfs")?).output().context("run rootfs")?;
+    if !rootfs.join("proc").is_dir() {
+        bail!("rootfs made no {}: {}", rootfs.display(), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(rootfs)
+}
