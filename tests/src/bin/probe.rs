@@ -3,6 +3,10 @@
 use std::env::args;
 use std::ffi::CString;
 use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -29,6 +33,10 @@ fn main() -> ExitCode {
         ["mq_open-create", name] => mq_open(name, libc::O_RDWR | libc::O_CREAT),
         ["mount-tmpfs", target] => mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::empty(), None::<&str>),
         ["mknod-null", path] => mknod(path, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3)),
+        ["bind", port] => done(TcpListener::bind((Ipv4Addr::UNSPECIFIED, number(port)))),
+        ["connect", port] => done(TcpStream::connect((Ipv4Addr::LOCALHOST, number(port)))),
+        ["bind-abstract", name] => done(abstract_name(name).and_then(|name| UnixListener::bind_addr(&name))),
+        ["connect-abstract", name] => done(abstract_name(name).and_then(|name| UnixStream::connect_addr(&name))),
         ["escape-chroot", file] => climb_out().and_then(|()| open(file)),
         _ => return ExitCode::from(255),
     };
@@ -36,8 +44,23 @@ fn main() -> ExitCode {
 }
 
 fn open(file: &str) -> nix::Result<()> {
-    let result = File::open(Path::new(file));
-    result.map(drop).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))
+    done(File::open(Path::new(file)))
+}
+
+fn number(text: &str) -> u16 {
+    text.parse().unwrap_or_default()
+}
+
+fn abstract_name(name: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(name)
+}
+
+fn done<T>(result: io::Result<T>) -> nix::Result<()> {
+    result.map(drop).map_err(errno)
+}
+
+fn errno(error: io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
 /// A new root below the present directory leaves that directory outside: from there `..` ends only at the true `/`

@@ -1,0 +1,245 @@
+//! Keeps the book true: what README.md and docs/src/*.md show in a `console` block is run again and compared.
+//!
+//! A line that begins with `$ ` is a command, lines that begin with `> ` continue it, and the others are what it prints,
+//! with snapbox's wildcards: `[..]` within a line, `...` for lines. Each block has one sh(1), at the top of the workspace.
+//!
+//! Blocks marked `console,root` are for root alone, `console,user` for everybody else, and `console,ignore` for nobody.
+//! A block that asks for root is skipped where there is neither root nor a sudo that needs no password.
+//! `SNAPSHOTS=overwrite cargo test -p harness --test book` writes into the pages what is printed today.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Arguments, Trial};
+use nix::unistd::geteuid;
+use snapbox::filter::NormalizeToExpected;
+use snapbox::report::{Palette, write_diff};
+use snapbox::{Data, IntoData};
+
+/// For all commands of one block, in seconds.
+const LIMIT: &str = "60";
+
+/// How far a CPU figure may be from the one in the book: in total, and in one second, which is but ten periods of a quota.
+const CPU_TOLERANCES: [(&str, f64); 2] = [("total", 0.03), ("second", 0.1)];
+
+/// Ends what a command prints; no program of the book prints it.
+const MARK: &str = "\u{1e}\n";
+
+/// Why a block is not run.
+const REASONS: [&str; 4] = ["not to be run", "for root alone", "for an ordinary user", "sudo asks for a password"];
+
+/// A fenced block and its first line, counted from 0.
+struct Block {
+    kind: String,
+    start: usize,
+    exchanges: Vec<Exchange>,
+}
+
+/// A command and what it is to print.
+#[derive(Default)]
+struct Exchange {
+    start: usize,
+    command: Vec<String>,
+    expected: String,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1); // CPU figures suffer from the work of another page
+    let trials = pages().and_then(|pages| pages.into_iter().map(trial).collect::<Result<Vec<_>>>());
+    match trials {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn top() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// README.md and the pages of the book, as paths from the top of the workspace.
+fn pages() -> Result<Vec<PathBuf>> {
+    let files = fs::read_dir(top().join("docs/src")).context("docs/src")?;
+    let names: std::io::Result<Vec<_>> = files.map(|file| Ok(file?.file_name())).collect();
+    let mut pages: Vec<_> = names?.into_iter().map(|name| Path::new("docs/src").join(name)).collect();
+    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    pages.push("README.md".into());
+    pages.sort();
+    Ok(pages)
+}
+
+fn trial(page: PathBuf) -> Result<Trial> {
+    let name = page.display().to_string();
+    let text = fs::read_to_string(top().join(&page)).with_context(|| name.clone())?;
+    let mut blocks = blocks(&text).with_context(|| name.clone())?;
+    let chapter = page.file_name().is_some_and(|name| name.as_encoded_bytes()[0].is_ascii_digit());
+    ensure!(!chapter || blocks.len() >= 2, "{name}: fewer than two transcripts");
+    let all = blocks.len();
+    for reason in REASONS {
+        let before = blocks.len();
+        blocks.retain(|block| block.reason_to_skip() != Some(reason));
+        let skipped = before - blocks.len();
+        if skipped > 0 {
+            eprintln!("{name}: {skipped} of {all} transcripts skipped: {reason}");
+        }
+    }
+    let ignored = all > 0 && blocks.is_empty();
+    let check = move || links(&page, &text).and_then(|()| check(&page, &text, &blocks));
+    Ok(Trial::test(name, move || check().map_err(|error| format!("{error:#}").into())).with_ignored_flag(ignored))
+}
+
+fn blocks(text: &str) -> Result<Vec<Block>> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((start, line)) = lines.next() {
+        let Some(kind) = line.strip_prefix("```console") else { continue };
+        let body: Vec<_> = lines.by_ref().take_while(|(_, line)| *line != "```").collect();
+        let exchanges = exchanges(&body).with_context(|| format!("line {}", start + 1))?;
+        ensure!(["", ",root", ",user", ",ignore"].contains(&kind), "line {}: console{kind}", start + 1);
+        blocks.push(Block { kind: kind.to_owned(), start, exchanges });
+    }
+    Ok(blocks)
+}
+
+fn exchanges(body: &[(usize, &str)]) -> Result<Vec<Exchange>> {
+    let mut exchanges: Vec<Exchange> = Vec::new();
+    for &(start, line) in body {
+        if let Some(command) = line.strip_prefix("$ ") {
+            exchanges.push(Exchange { start, command: vec![command.to_owned()], ..Exchange::default() });
+            continue;
+        }
+        let last = exchanges.last_mut().context("the block does not begin with a command")?;
+        match line.strip_prefix("> ") {
+            Some(more) if last.expected.is_empty() => last.command.push(more.to_owned()),
+            _ => last.expected += &format!("{line}\n"),
+        }
+    }
+    ensure!(!exchanges.is_empty(), "an empty block");
+    Ok(exchanges)
+}
+
+impl Block {
+    fn reason_to_skip(&self) -> Option<&'static str> {
+        match (self.kind.as_str(), geteuid().is_root()) {
+            (",ignore", _) => Some(REASONS[0]),
+            (",root", false) => Some(REASONS[1]),
+            (",user", true) => Some(REASONS[2]),
+            (_, false) if self.asks_for_root() && !sudo() => Some(REASONS[3]),
+            _ => None,
+        }
+    }
+
+    fn asks_for_root(&self) -> bool {
+        let words = ["sudo ", "make step-01", "make step-02", "make step-03", "make step-04"];
+        let mut lines = self.exchanges.iter().flat_map(|exchange| &exchange.command);
+        lines.any(|line| words.iter().any(|word| line.contains(word)))
+    }
+
+    /// Runs the commands and returns what each has printed. What goes on in the background may do so.
+    fn run(&self) -> Result<Vec<String>> {
+        let mut script = "exec 2>&1\n".to_owned();
+        if geteuid().is_root() {
+            script += "sudo() { \"$@\"; }\n"; // which root may not have
+        }
+        for exchange in &self.exchanges {
+            script += &format!("{}\nprintf '\\036\\n'\n", exchange.command.join("\n"));
+        }
+        let output = tempfile::NamedTempFile::new()?;
+        let status = Command::new("timeout")
+            .args(["--kill-after=5", LIMIT, "sh", "-c", &script])
+            .current_dir(top())
+            .envs([("LC_ALL", "C.UTF-8"), ("RUST_BACKTRACE", "0"), ("COLUMNS", "100")])
+            .env_remove("LD_LIBRARY_PATH") // cargo's
+            .env_remove("MAKEFLAGS") // that of `make test`
+            .env_remove("MAKELEVEL")
+            .stdin(Stdio::null())
+            .stdout(File::create(output.path())?)
+            .status()
+            .context("timeout")?;
+        let printed = String::from_utf8_lossy(&fs::read(output.path())?).into_owned();
+        let parts: Vec<String> = printed.split(MARK).map(trim_lines).collect();
+        ensure!(status.code() != Some(124), "not finished after {LIMIT} s:\n{printed}");
+        ensure!(parts.len() == self.exchanges.len() + 1, "ended before its last command ({status}):\n{printed}");
+        Ok(parts)
+    }
+}
+
+fn sudo() -> bool {
+    let sudo = Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null()).status();
+    sudo.is_ok_and(|status| status.success())
+}
+
+/// No page should need spaces at the end of a line.
+fn trim_lines(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn check(page: &Path, text: &str, blocks: &[Block]) -> Result<()> {
+    let (mut wrong, mut edits) = (String::new(), Vec::new());
+    for block in blocks {
+        let printed = block.run().with_context(|| format!("{}:{}", page.display(), block.start + 1))?;
+        for (exchange, printed) in block.exchanges.iter().zip(printed) {
+            let expected = Data::text(&exchange.expected);
+            let printed = like_expected(&exchange.expected, &printed);
+            let actual = NormalizeToExpected::new().redact().normalize(printed.into_data(), &expected);
+            if actual != expected {
+                wrong += &difference(page, exchange, &expected, &actual)?;
+                edits.push((exchange, actual.to_string()));
+            }
+        }
+    }
+    if !wrong.is_empty() && std::env::var("SNAPSHOTS").is_ok_and(|value| value == "overwrite") {
+        return rewrite(page, text, &edits);
+    }
+    ensure!(wrong.is_empty(), wrong);
+    Ok(())
+}
+
+fn rewrite(page: &Path, text: &str, edits: &[(&Exchange, String)]) -> Result<()> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    for (exchange, printed) in edits.iter().rev() {
+        let first = exchange.start + exchange.command.len();
+        lines.splice(first..first + exchange.expected.lines().count(), printed.lines());
+    }
+    fs::write(top().join(page), lines.join("\n") + "\n").with_context(|| format!("write {}", page.display()))
+}
+
+fn difference(page: &Path, exchange: &Exchange, expected: &Data, actual: &Data) -> Result<String> {
+    let (line, command) = (exchange.start + 1, exchange.command.join("\n> "));
+    let mut text = format!("\n{}:{line}: $ {command}\n", page.display());
+    write_diff(&mut text, expected, actual, Some(&"the book"), Some(&"this machine"), Palette::plain())?;
+    Ok(text)
+}
+
+/// Takes from `expected` the CPU figures that `printed` comes near to.
+fn like_expected(expected: &str, printed: &str) -> String {
+    let near = |a: &str, b: &str| {
+        let tolerance = CPU_TOLERANCES.iter().find(|(word, _)| a.starts_with(word) && b.starts_with(word));
+        let figures = figure(a).zip(figure(b)).zip(tolerance);
+        figures.is_some_and(|((a, b), (_, tolerance))| (a - b).abs() <= tolerance + 1e-9)
+    };
+    let mut book = expected.lines().map(Some).chain(std::iter::repeat(None));
+    let lines = printed.lines().map(|line| book.next().flatten().filter(|book| near(line, book)).unwrap_or(line));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The number in `second 1: 0.80 CPU`.
+fn figure(line: &str) -> Option<f64> {
+    line.strip_suffix(" CPU")?.rsplit(' ').next()?.parse().ok()
+}
+
+/// Every link to a file of ours, and every include, leads to a file that is there.
+fn links(page: &Path, text: &str) -> Result<()> {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let includes = text.split("{{#include ").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
+    for target in links.chain(includes).filter(|target| !target.is_empty() && !target.contains("://")) {
+        let file = top().join(page).with_file_name(target);
+        ensure!(file.exists(), "{}: there is no {target}", page.display());
+    }
+    Ok(())
+}
