@@ -94,7 +94,9 @@ impl Step {
             container: self.number > 0,
             groups: Vec::new(),
             closed: Vec::new(),
+            leaked: Vec::new(),
             ignored: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -154,7 +156,9 @@ pub struct Launch<'a> {
     container: bool,
     groups: Vec<u32>,
     closed: Vec<i32>,
+    leaked: Vec<i32>,
     ignored: Vec<i32>,
+    environment: Vec<(String, String)>,
 }
 
 /// What a command left behind.
@@ -224,6 +228,18 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// Starts it with these descriptors open, on a file of the host.
+    pub fn leaking(mut self, descriptors: &[i32]) -> Self {
+        self.leaked = descriptors.into();
+        self
+    }
+
+    /// Starts it with this variable in its environment.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// Starts it with these signals ignored, which execve(2) leaves as they are.
     pub fn ignoring(mut self, signals: &[i32]) -> Self {
         self.ignored = signals.to_vec();
@@ -248,11 +264,11 @@ impl<'a> Launch<'a> {
         let (stdout, stderr) = (tempfile::tempfile().context("tempfile")?, tempfile::tempfile().context("tempfile")?);
         let mut launcher = Command::new(&argv[0]);
         launcher.args(&argv[1..]).stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
-        launcher.env("RUST_BACKTRACE", "0").env("LC_ALL", "C");
+        launcher.env("RUST_BACKTRACE", "0").env("LC_ALL", "C").envs(self.environment.iter().cloned());
         self.step.host.enter(&mut launcher, &self.directory, &self.groups)?;
-        let (closed, ignored) = (self.closed.clone(), self.ignored.clone());
+        let (closed, leaked, ignored) = (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
         // SAFETY: the closure runs in a child with one thread and only makes system calls.
-        unsafe { launcher.pre_exec(move || prepare(&closed, &ignored)) };
+        unsafe { launcher.pre_exec(move || prepare(&closed, &leaked, &ignored)) };
         let _guard = places::no_fork();
         let child = launcher.spawn().with_context(|| format!("start {}", argv[0]))?;
         Ok(Launched { child, argv, container: self.container, stdout, stderr, lines: 0 })
@@ -299,7 +315,7 @@ impl<'a> Launch<'a> {
 }
 
 /// Between fork and exec.
-fn prepare(closed: &[i32], ignored: &[i32]) -> io::Result<()> {
+fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
     for &signal in ignored {
         // SAFETY: SIG_IGN runs no code.
         if unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_ERR {
@@ -308,6 +324,10 @@ fn prepare(closed: &[i32], ignored: &[i32]) -> io::Result<()> {
     }
     for &descriptor in closed {
         nix::unistd::close(descriptor)?;
+    }
+    for &descriptor in leaked {
+        // SAFETY: the path is a constant, and dup2(2) makes a descriptor that execve(2) leaves open.
+        unsafe { libc::dup2(libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC), descriptor) };
     }
     Ok(())
 }

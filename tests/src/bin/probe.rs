@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MsFlags, mount, umount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::{chdir, chroot, mkdir, sethostname};
 
@@ -24,6 +25,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["open", file] => open(file),
+        ["open-write", file] => done(File::options().write(true).open(file)),
+        ["unshare-user"] => unshare(CloneFlags::CLONE_NEWUSER),
+        ["mount-proc", target] => mount(Some("proc"), target, Some("proc"), MsFlags::empty(), None::<&str>),
+        ["unmount", target] => umount(target),
         ["sethostname", name] => sethostname(name),
         ["msgget", key] => msgget(key, 0),
         ["msgget-create", key] => msgget(key, libc::IPC_CREAT | 0o600),

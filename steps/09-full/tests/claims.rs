@@ -1,0 +1,206 @@
+//! What chapter 09 claims, checked against the kernel.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use harness::{Container, Identity, Process, chapter, claim, property, wait_until};
+use nix::errno::Errno;
+
+/// What docker and runc call dangerous: SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_TIME, MAC_OVERRIDE,
+/// MAC_ADMIN, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE; and NET_ADMIN and NET_RAW (linux/capability.h).
+const DANGEROUS: [u32; 14] = [12, 13, 16, 17, 19, 21, 22, 25, 32, 33, 34, 38, 39, 40];
+
+const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+
+fn main() -> ExitCode {
+    chapter("09-full", [ids(), capabilities(), mounts(), process(), life()].concat())
+}
+
+fn ids() -> Vec<harness::Claim> {
+    vec![
+        claim("root inside is not root outside, even when root starts it", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            let uid = container.payload.status("Uid")?;
+            step.expect("its user id outside", uid).satisfies("not 0", |uid| !uid.starts_with("0 "))
+        })
+        .only(Identity::Root),
+        claim("65536 ids are there", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            let map = container.payload.file("uid_map")?;
+            let ids: u64 = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();
+            step.expect("ids in uid_map", ids).equals(65536)
+        })
+        .only(Identity::Root),
+        property("a file made by root inside is on the disk the caller's own", |step| {
+            let rootfs = step.host().copy_of_rootfs()?;
+            step.launch().rootfs(&rootfs).output(&["touch", "/made"])?;
+            let owner = fs::metadata(rootfs.here.join("made")).context("/made")?.uid();
+            step.expect("its owner", owner).equals(step.host().user().0)
+        }),
+        property("root inside owns the root filesystem", |step| {
+            let output = step.output(&["stat", "-c", "%u", "/etc"])?;
+            step.expect("owner of /etc", output.line()).equals("0")
+        })
+        .only(Identity::Root),
+    ]
+}
+
+fn capabilities() -> Vec<harness::Claim> {
+    vec![
+        claim("no dangerous capability is left in any set", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            let held = SETS.map(|set| container.payload.bits(set)).into_iter().collect::<Result<Vec<_>>>()?;
+            let dangerous = |bits: &u64| DANGEROUS.iter().any(|bit| bits & (1 << bit) != 0);
+            step.expect("sets with a dangerous one", held.iter().filter(|bits| dangerous(bits)).count()).equals(0)
+        }),
+        claim("all five sets are the same", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            let sets = SETS.map(|set| container.payload.bits(set)).into_iter().collect::<Result<BTreeSet<_>>>()?;
+            step.expect("different sets", sets.len()).equals(1)
+        }),
+        claim("one can drop them all", |step| {
+            let container = step.launch().option("--cap-drop", "ALL").start(&["sleep", "30"])?;
+            step.expect("bounding set", container.payload.bits("CapBnd")?).equals(0)
+        }),
+        claim("process 1 has no more than the payload", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            let bounding = process_1(&container)?.bits("CapBnd")?;
+            step.expect("bounding set of process 1", bounding)
+                .satisfies("nothing dangerous", |bits| DANGEROUS.iter().all(|bit| bits & (1 << bit) == 0))
+        }),
+        claim("nobody inside mounts anything", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
+            step.expect("mount", step.probe(&inside, &["mount-tmpfs", "/tmp"])?).equals(Err(Errno::EPERM))
+        }),
+        claim("what covers a file of the kernel cannot be taken off", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
+            step.expect("umount", step.probe(&inside, &["unmount", "/proc"])?).equals(Err(Errno::EPERM))
+        }),
+        claim("nobody inside makes a user namespace", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
+            let made = step.probe(&inside, &["unshare-user"])?;
+            step.expect("unshare", made).satisfies("refused", |result| result.is_err())
+        }),
+    ]
+}
+
+fn mounts() -> Vec<harness::Claim> {
+    vec![
+        claim("a kernel setting of the host cannot be opened for writing", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
+            for file in ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/panic_on_oom"] {
+                let opened = step.probe(&inside, &["open-write", file])?;
+                step.expect(file, opened)
+                    .satisfies("EACCES or EROFS", |result| matches!(result, Err(Errno::EACCES | Errno::EROFS)))?;
+            }
+            Ok(())
+        })
+        .only(Identity::Root),
+        claim("/proc/interrupts, /proc/keys and their like are empty", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            for file in ["/proc/interrupts", "/proc/keys", "/proc/timer_list", "/proc/kallsyms"] {
+                let content = fs::read(container.payload.inside(file)).unwrap_or_default();
+                step.expect(format!("bytes in {file}"), content.len()).equals(0)?;
+            }
+            Ok(())
+        }),
+        claim("no set-user-ID program and no device on the root filesystem counts", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            let mounts = container.payload.mounts()?;
+            let root = mounts.iter().find(|mount| mount.point == "/").context("no /")?;
+            step.expect("options of /", root.options.clone()).satisfies("nosuid and nodev", |options| {
+                ["nosuid", "nodev"].iter().all(|flag| options.split(',').any(|option| option == *flag))
+            })
+        }),
+        claim("with --read-only nothing is written to the root filesystem", |step| {
+            let rootfs = step.host().rootfs_with_probe()?;
+            rootfs.join("tmp/file").write("")?;
+            step.host().give(&rootfs.here.join("tmp/file"))?;
+            let inside = step.launch().flag("--read-only").rootfs(&rootfs);
+            step.expect("open", step.probe(&inside, &["open-write", "/tmp/file"])?).equals(Err(Errno::EROFS))
+        }),
+        property("a volume is the host's directory, and read-only where it says so", |step| {
+            let directory = step.host().directory()?;
+            directory.join("file").write("from outside")?;
+            let launch = |ro: &str| step.launch().option("--volume", &format!("{}:/mnt{ro}", directory.arg()));
+            step.expect("file", launch("").output(&["cat", "/mnt/file"])?.line()).equals("from outside")?;
+            let code = launch(":ro").output(&["sh", "-c", "echo > /mnt/file"])?.code();
+            step.expect("exit code of writing to it", code).satisfies("not 0", |code| *code != 0)
+        }),
+    ]
+}
+
+fn process() -> Vec<harness::Claim> {
+    vec![
+        claim("the launcher's environment stays outside", |step| {
+            let container = step.launch().environment("SECRET", "4711").start(&["sleep", "30"])?;
+            step.expect("environment", container.payload.file("environ")?)
+                .satisfies("no SECRET", |environ| !environ.contains("SECRET"))
+        }),
+        claim("an open descriptor of the launcher's is not inherited", |step| {
+            let container = step.launch().leaking(&[9]).start(&["sleep", "30"])?;
+            let descriptors = fs::read_dir(container.payload.inside("/proc/self").with_file_name("fd"))
+                .or_else(|_| fs::read_dir(format!("/proc/{}/fd", container.payload.pid)))
+                .context("descriptors")?;
+            let names: BTreeSet<_> = descriptors.flatten().map(|entry| entry.file_name()).collect();
+            step.expect("descriptors", names.len()).equals(3)
+        }),
+        claim("the program of process 1 cannot be written to", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
+            let opened = step.probe(&inside, &["open-write", "/proc/1/exe"])?;
+            step.expect("open /proc/1/exe", opened).equals(Err(Errno::EACCES))
+        })
+        .only(Identity::Root),
+        claim("the container has a time namespace of its own", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            step.expect("time namespace of the payload", container.payload.ns("time")?)
+                .differs_from(step.host().ns("time")?)
+        }),
+        property("--workdir, --user and --env are what the payload has", |step| {
+            let launch = step.launch().option("--workdir", "/tmp").option("--user", "0:0").option("--env", "A=b");
+            let output = launch.output(&["sh", "-c", "echo $(pwd) $(id -u) $A"])?;
+            step.expect("inside", output.line()).equals("/tmp 0 b")
+        }),
+    ]
+}
+
+fn life() -> Vec<harness::Claim> {
+    vec![
+        claim("orphans leave no zombies", |step| {
+            let orphans = "for i in $(seq 20); do (sleep 0.5 & true); done; exec sleep 30";
+            let container = step.start(&["bash", "-c", orphans])?;
+            let asleep = || Ok(container.payload.file("comm")?.trim() == "sleep");
+            wait_until("the payload has made its orphans", Duration::from_secs(10), asleep)?;
+            std::thread::sleep(Duration::from_secs(1));
+            step.expect("zombies", zombies(&container)).equals(0)
+        }),
+        claim("SIGTERM ends a payload that has no handler for it", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            container.signal_payload(libc::SIGTERM)?;
+            let mut container = container;
+            let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+            step.expect("ended", ended.is_ok()).equals(true)?;
+            step.expect("exit code", container.wait()?.code()).equals(128 + libc::SIGTERM)
+        }),
+        property("the payload's exit code comes back", |step| {
+            step.expect("exit code", step.output(&["sh", "-c", "exit 7"])?.code()).equals(7)
+        }),
+    ]
+}
+
+/// The container's first process, as the host numbers it.
+fn process_1(container: &Container) -> Result<Process> {
+    let first = |process: &Process| process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() == Some(&1));
+    container.launcher.descendants().into_iter().find(first).context("no process 1")
+}
+
+fn zombies(container: &Container) -> usize {
+    let inside = container.payload.ns("pid").ok();
+    let zombie = |process: &Process| process.status("State").is_ok_and(|state| state.starts_with('Z'));
+    let ours = |process: &Process| process.ns("pid").ok() == inside || process.ns("pid").is_err();
+    container.launcher.descendants().iter().filter(|process| zombie(process) && ours(process)).count()
+}
