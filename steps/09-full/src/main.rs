@@ -1,14 +1,8 @@
 //! The complete container.
 
-mod capabilities;
-mod idmap;
-mod ids;
-mod init;
-mod masks;
-mod process;
-mod volumes;
-
 use std::process::ExitCode;
+
+use full::{capabilities, idmap, ids, init, masks, process, volumes};
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
