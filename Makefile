@@ -37,7 +37,7 @@ rootfs: build
 
 step-%: rootfs
 	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
-	@$(sudo) $(BIN)/$(name) $(ARGS) $(ROOTFS) $(CMD)
+	@$(sudo) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(value CMD)
 
 diff-%:
 	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
@@ -56,14 +56,14 @@ trace-%: rootfs
 	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
 	@command -v strace >/dev/null || { echo "strace is not installed: sudo apt install strace" >&2; exit 1; }
 	@: > target/trace-$*   # ours, even where strace runs as root
-	@$(sudo) strace -f -y -s 64 -o target/trace-$* -e trace=$(CALLS) $(BIN)/$(name) $(ARGS) $(ROOTFS) $(or $(CMD),true); \
+	@$(sudo) strace -f -y -s 64 -o target/trace-$* -e trace=$(CALLS) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(or $(value CMD),true); \
 	    code=$$?; awk '!/$(subst /,\/,$(NOISE))/ || /$(subst /,\/,$(SHOWN))/' target/trace-$*; exit $$code
 
 demo: rootfs
 	@steps/09-full/demo.sh $(BIN) $(ROOTFS)
 
 ssh: build
-	@steps/09-full/ssh.sh $(BIN) '$(CMD)'
+	@steps/09-full/ssh.sh $(BIN) '$(value CMD)'
 
 test: rootfs
 	@cargo test --quiet --workspace

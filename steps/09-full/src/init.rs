@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 use anyhow::{Context, Result};
 use libc::{SI_USER, SIGCHLD, c_int, siginfo_t};
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork};
 
 /// Starts the payload as a child of this process and stays until it has ended.
@@ -17,11 +17,11 @@ use nix::unistd::{ForkResult, Pid, fork};
 /// dies of SIGTERM and of Ctrl-C as it would anywhere.
 pub fn run(command: &[OsString]) -> Result<Infallible> {
     // Blocked from before the fork on, signals wait to be fetched: none is lost, and no handler is needed.
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).context("sigprocmask")?;
+    SigSet::all().thread_set_mask().context("sigprocmask")?;
     // SAFETY: this process has one thread.
     match unsafe { fork() }.context("fork")? {
         ForkResult::Child => {
-            before.thread_set_mask().context("sigprocmask")?;
+            SigSet::empty().thread_set_mask().context("sigprocmask")?;
             common::exec(command)
         }
         ForkResult::Parent { child } => serve(child),

@@ -1,10 +1,60 @@
 //! What a complete container has besides the mechanisms of the chapters before: for `09-full`, which starts one, and for
-//! the programs that find and join one that runs.
+//! the programs that find and join one that runs. Here is the order; each subject is a file of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use pid::{Container, Launcher};
 
 pub mod capabilities;
+pub mod handover;
 pub mod idmap;
 pub mod ids;
 pub mod init;
 pub mod masks;
 pub mod process;
+pub mod terminal;
 pub mod volumes;
+
+/// The options that this chapter adds.
+#[derive(clap::Args, Debug)]
+#[group(skip)]
+#[rustfmt::skip]
+pub struct Options {
+    /// What is mounted besides the root filesystem, while the host's files can still be named.
+    #[command(flatten)] pub volumes: volumes::Options,
+    #[command(flatten)] process: process::Options,
+    #[command(flatten)] capabilities: capabilities::Options,
+}
+
+/// What the launcher keeps at hand outside while the container runs.
+pub struct Outside {
+    /// The container's own terminal, where the launcher has one.
+    pub terminal: terminal::Terminal,
+}
+
+/// Before there is a container: whose ids it gets, and how it is reached. Fills in maps that were not asked for, and
+/// replaces the way to the root filesystem by one that the container's root can go.
+pub fn prepare(user: &mut user::Options, rootfs: &mut PathBuf) -> Result<Outside> {
+    ids::choose(user)?;
+    idmap::shift(rootfs, user)?;
+    Ok(Outside { terminal: terminal::Terminal::new()? })
+}
+
+/// Inside, after the pivot: takes from the process all that the payload need not have, the means to take last.
+pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
+    masks::cover()?;
+    volumes::restrict_all(&options.volumes)?;
+    process::settle(&options.process)?;
+    capabilities::limit(&options.capabilities)?;
+    pid::die_with(launcher)?; // once more: settle may have changed the ids
+    process::close_descriptors_on_exec()
+}
+
+impl Outside {
+    /// Passes on what is typed, shown and signalled until the container ends. Returns the payload's exit code.
+    pub fn wait(self, container: Container) -> Result<ExitCode> {
+        self.terminal.wait(container)
+    }
+}

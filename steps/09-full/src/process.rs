@@ -1,8 +1,8 @@
 //! The process itself: what the payload would otherwise inherit from the launcher.
 
-use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 use caps::CapSet;
@@ -92,9 +92,14 @@ fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
 
 /// Leaves the payload standard input, output and error: any other open descriptor would be a way out of its root.
 pub fn close_descriptors_on_exec() -> Result<()> {
-    // SAFETY: sets a flag of descriptors and closes none.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    Errno::result(result).map(drop).context("close_range")
+    let entries = fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
+    let open = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for descriptor in open.filter(|&descriptor| descriptor > 2) {
+        // SAFETY: sets a flag of a descriptor, whoever owns it, and closes none.
+        let result = unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+        Errno::result(result).with_context(|| format!("fcntl {descriptor} F_SETFD"))?;
+    }
+    Ok(())
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
