@@ -14,6 +14,7 @@ pub mod ids;
 pub mod init;
 pub mod masks;
 pub mod process;
+pub mod seccomp;
 pub mod terminal;
 pub mod volumes;
 
@@ -26,6 +27,7 @@ pub struct Options {
     #[command(flatten)] pub volumes: volumes::Options,
     #[command(flatten)] process: process::Options,
     #[command(flatten)] capabilities: capabilities::Options,
+    #[command(flatten)] seccomp: seccomp::Options,
 }
 
 /// What the launcher keeps at hand outside while the container runs.
@@ -49,7 +51,9 @@ pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
     process::settle(&options.process)?;
     capabilities::limit(&options.capabilities)?;
     pid::die_with(launcher)?; // once more: settle may have changed the ids
-    process::close_descriptors_on_exec()
+    process::close_descriptors_on_exec()?;
+    seccomp::no_new_privs()?;
+    seccomp::load(&options.seccomp)
 }
 
 impl Outside {
