@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::plan::Plan;
 
-const PROGRAMS: [&str; 5] = ["queue", "server", "client", "cpu-hog", "mem-hog"];
+const PROGRAMS: [&str; 6] = ["queue", "server", "client", "cpu-hog", "mem-hog", "seccomp-demo"];
 
 /// Plans those of them that are built: they lie beside this program.
 pub fn add(plan: &mut Plan) -> Result<()> {
