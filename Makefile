@@ -66,7 +66,7 @@ ssh: build
 	@steps/09-full/ssh.sh $(BIN) '$(value CMD)'
 
 test: rootfs
-	@cargo test --quiet --workspace
+	@cargo test --quiet --workspace --no-fail-fast
 
 book:
 	@command -v mdbook >/dev/null || cargo install --quiet --locked mdbook

@@ -42,7 +42,7 @@ fn attach(tree: &OwnedFd, rootfs: &Path) -> Result<()> {
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("make / private")?;
     mount(Some("tmpfs"), rootfs, Some("tmpfs"), MsFlags::empty(), Some("mode=755,size=4k"))
-        .with_context(|| format!("mount tmpfs on {}", rootfs.display()))?;
+        .with_context(|| format!("root filesystem {}", rootfs.display()))?;
     chdir(rootfs).with_context(|| format!("chdir {}", rootfs.display()))?;
     fs::create_dir(ROOTFS).context("mkdir rootfs")?;
     let path = c_string(Path::new(ROOTFS))?;
