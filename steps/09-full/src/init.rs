@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use anyhow::{Context, Result};
-use libc::{SI_USER, SIGCHLD, c_int, siginfo_t};
+use libc::{SI_USER, SIGCHLD, SIGHUP, c_int, siginfo_t};
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork};
@@ -33,8 +33,9 @@ fn serve(payload: Pid) -> Result<Infallible> {
         let signal = next_signal()?;
         if signal.si_signo == SIGCHLD {
             reap(payload)?;
-        } else if signal.si_code <= SI_USER {
-            // Sent by a process. What the terminal sends (SI_KERNEL) has already reached the payload.
+        } else if signal.si_code <= SI_USER || signal.si_signo == SIGHUP {
+            // Sent by a process. What the terminal sends (SI_KERNEL) has already reached the payload; but that it hangs
+            // up is told to the session's first process alone, and that is this one.
             // SAFETY: numbers alone. That it may have ended by now is no error.
             unsafe { libc::kill(payload.as_raw(), signal.si_signo) };
         }

@@ -6,7 +6,9 @@
 //! on as they are; where there is no terminal, nobody copies anything.
 //!
 //! In any case the container is a session of its own (setsid(2)): no signal of the user's terminal goes there directly.
-//! The launcher, whom they reach, passes each on, once.
+//! The launcher, whom they reach, passes each on, once. Ctrl-C and Ctrl-Z are bytes on the way and become signals
+//! inside. Where no shell inside could continue what Ctrl-Z stops, it stops nothing, as under ssh(1): the processes are
+//! an orphaned group (setpgid(2)).
 
 use std::io::IsTerminal;
 use std::os::fd::BorrowedFd;

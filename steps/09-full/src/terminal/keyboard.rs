@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
@@ -21,10 +22,13 @@ impl Keyboard {
         Ok(Keyboard { file: reopen(input)?, before: tcgetattr(input).context("tcgetattr")?, raw: false })
     }
 
-    /// Takes the keys, if we are in the foreground: else they are another's (`09-full … &`), and the kernel would stop
-    /// us in tcsetattr(3).
+    /// Takes the keys, unless we are in the background: there they are another's (`09-full … &`), and the kernel would
+    /// stop us in tcsetattr(3).
     pub fn take(&mut self) -> Result<()> {
-        self.raw = tcgetpgrp(&self.file) == Ok(getpgrp());
+        self.raw = match tcgetpgrp(&self.file) {
+            Ok(foreground) => foreground == getpgrp(),
+            Err(errno) => errno == Errno::ENOTTY, // another session's: there is no background for us
+        };
         if !self.raw {
             return Ok(());
         }
