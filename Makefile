@@ -8,6 +8,8 @@
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
 #   make book        the book, in docs/book (mdbook is installed for that)
 #   make test        check every claim of every chapter on this machine
+#   make bench       how long a start takes, beside other programs that start containers
+#   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
 #   make clean       remove what was built
 
 MAKEFLAGS += --no-print-directory
@@ -65,6 +67,11 @@ demo: rootfs
 ssh: build
 	@steps/09-full/ssh.sh $(BIN) '$(value CMD)'
 
+# Others are compared as they are installed here: unshare, bwrap, runc, crun, podman.
+bench stress: rootfs
+	@cargo build --quiet --release --workspace --bins
+	@steps/09-full/bench/$@.sh target/release $(ROOTFS)
+
 test: rootfs
 	@cargo test --quiet --workspace --no-fail-fast
 
@@ -75,4 +82,4 @@ book:
 clean:
 	cargo clean --quiet
 
-.PHONY: help build rootfs demo ssh test book clean
+.PHONY: help build rootfs demo ssh bench stress test book clean
