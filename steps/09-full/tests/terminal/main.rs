@@ -303,6 +303,33 @@ fn ctrl_c_comes_once_whatever_standard_input_is() {
 }
 
 #[test]
+fn ctrl_c_reaches_all_of_the_foreground() {
+    for start in [Case::start, Case::start_without_input] {
+        property(|case| {
+            let mut session = start(case, &["sh", "-c", "sleep 100; echo after it"]);
+            assert!(session.runs("sleep"));
+            session.press(CTRL_C);
+            session.end() == 128 + libc::SIGINT && !session.shown.contains("after it")
+        });
+    }
+}
+
+#[test]
+fn a_signal_ends_the_launcher_at_every_moment_of_its_start() {
+    for start in [Case::start, Case::start_without_input] {
+        property(|case| {
+            (0..20).all(|moment| {
+                let mut session = start(case, &["sleep", "100"]);
+                let before = session.settings();
+                sleep(Duration::from_micros(500 * moment));
+                session.signal(libc::SIGTERM);
+                session.end() == 128 + libc::SIGTERM && session.settings() == before
+            })
+        });
+    }
+}
+
+#[test]
 fn the_payload_starts_with_no_signal_blocked() {
     property(|case| case.run(&["grep", "SigBlk", "/proc/self/status"]).0.trim_end().ends_with("\t0000000000000000"));
 }
