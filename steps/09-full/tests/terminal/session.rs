@@ -20,7 +20,7 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid, setsid};
 
 /// Nothing here takes longer, unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// No account has this id.
 const ORDINARY_USER: u32 = 54321;
@@ -218,6 +218,18 @@ impl Session {
                 None => sleep(Duration::from_millis(1)),
             }
         }
+    }
+
+    /// Waits for the end, while nobody reads what is shown.
+    pub fn end_unread(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(code(status));
+            }
+            sleep(Duration::from_millis(1));
+        }
+        None
     }
 
     fn read(&mut self) {
