@@ -144,10 +144,10 @@ fn all_of_the_output_arrives() {
         session.shown.bytes().filter(|&byte| byte == b'x').count() == 1048576 && session.shown.ends_with("last\r\n")
     });
     property(|case| {
-        let mut session = case.start(&["sh", "-c", "head -c 30000 /dev/zero | tr '\\0' x"]); // more than a terminal keeps
+        let mut session = case.start(&["sh", "-c", "head -c 24000 /dev/zero | tr '\\0' x"]); // more than a terminal keeps
         sleep(Duration::from_millis(300));
         session.end();
-        session.shown.len() == 30000
+        session.shown.len() == 24000
     });
     property(|case| (0..20).all(|_| case.run(&["echo", "last words"]) == ("last words\r\n".into(), 0)));
 }
