@@ -1,37 +1,35 @@
-//! Makes system calls by their numbers, and tells what the kernel answered.
+//! Makes system calls by their numbers, each in a process of its own, and prints what the kernel answered.
 
-use std::process::ExitCode;
+use std::env::args;
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
-/// Makes each CALL in a process of its own and prints it with the errno, OK or the signal that it ended with
-#[derive(Parser)]
-struct Args {
-    #[arg(value_enum)]
-    abi: Abi,
-
-    /// Name and arguments, numbers: `socket 38 5 0`; instead of the name a number may stand
-    #[arg(required = true)]
-    calls: Vec<String>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
+/// A way into the kernel.
+#[derive(Clone, Copy)]
 enum Abi {
     Native,
-    /// 64 bits with short pointers: the native number and a bit
+    /// 64 bits with short pointers: the native number and a bit.
     #[cfg(target_arch = "x86_64")]
     X32,
-    /// int 0x80
+    /// `int 0x80`
     #[cfg(target_arch = "x86_64")]
     I386,
 }
 
-fn main() -> ExitCode {
-    common::run(|args: Args| args.calls.iter().try_for_each(|call| attempt(args.abi, call)))
+/// `attempt native|x32|i386 CALL…`, where CALL is one word with a name or number and its arguments: `"socket 38 5 0"`.
+fn main() -> Result<()> {
+    let abi = match args().nth(1).as_deref() {
+        Some("native") => Abi::Native,
+        #[cfg(target_arch = "x86_64")]
+        Some("x32") => Abi::X32,
+        #[cfg(target_arch = "x86_64")]
+        Some("i386") => Abi::I386,
+        other => bail!("{other:?}"),
+    };
+    args().skip(2).try_for_each(|call| attempt(abi, &call))
 }
 
 fn attempt(abi: Abi, call: &str) -> Result<()> {
@@ -49,7 +47,7 @@ fn attempt(abi: Abi, call: &str) -> Result<()> {
         ForkResult::Child => unsafe { libc::_exit(-make(abi, number, args).min(0) as i32) },
         ForkResult::Parent { child } => child,
     };
-    println!("{call}: {}", answer(waitpid(child, None).context("waitpid")?)?);
+    println!("{}", answer(waitpid(child, None).context("waitpid")?)?);
     Ok(())
 }
 
