@@ -7,6 +7,7 @@ rootfs=$("$bin/rootfs" --with-ssh --to target/rootfs/ssh-host)
 tmp=$(mktemp -d) launcher=
 trap '[ -n "$launcher" ] && kill "$launcher" 2>/dev/null; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
+: > "$tmp/log"
 
 # An ssh server that is root gives up root's groups for those of who logs in, and that takes more than one id. An
 # ordinary user can map one alone: then the server runs as that user, whom it can let in without changing anything.

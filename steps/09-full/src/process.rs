@@ -1,6 +1,8 @@
 //! The process itself: what the payload would otherwise inherit from the launcher.
 
 use std::ffi::OsString;
+use std::io::{stderr, stdin, stdout};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::{env, fs};
 
@@ -8,7 +10,7 @@ use anyhow::{Context, Result};
 use caps::CapSet;
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, chdir, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, chdir, fchown, isatty, setgroups, setresgid, setresuid};
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -78,6 +80,11 @@ fn clean_environment(options: &Options) {
 }
 
 fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
+    for descriptor in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
+        if isatty(descriptor).unwrap_or(false) {
+            fchown(descriptor, Some(uid), None).context("--user: fchown the terminal")?; // as login(1) does
+        }
+    }
     match setgroups(&[gid]) {
         Err(Errno::EPERM) => {} // a single id is mapped, and no group can be dropped
         result => result.with_context(|| format!("setgroups {gid}"))?,
