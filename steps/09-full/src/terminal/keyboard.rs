@@ -57,10 +57,12 @@ impl Drop for Keyboard {
 }
 
 /// Opens a terminal once more, so as never to wait in read(2) and write(2): O_NONBLOCK, set on what we were given, would
-/// be set for the shell as well. After su(1) it may be another user's and not ours to open; /dev/tty always is.
+/// be set for the shell as well. After su(1) it may be another user's and not ours to open, unlike /dev/tty; and where
+/// that leads nowhere, as on a console without a session, we wait.
 pub fn reopen(terminal: BorrowedFd) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
-    options.open(&path).or_else(|_| options.open("/dev/tty")).with_context(|| format!("open the terminal {path}"))
+    let opened = options.open(&path).or_else(|_| options.open("/dev/tty"));
+    opened.or_else(|_| terminal.try_clone_to_owned().map(File::from)).with_context(|| format!("duplicate {path}"))
 }
