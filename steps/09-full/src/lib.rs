@@ -8,13 +8,17 @@ use anyhow::Result;
 use pid::{Container, Launcher};
 
 pub mod capabilities;
+pub mod groups;
 pub mod handover;
 pub mod idmap;
 pub mod ids;
 pub mod init;
 pub mod masks;
+pub mod name;
 pub mod process;
+pub mod running;
 pub mod seccomp;
+mod sockets;
 pub mod terminal;
 pub mod volumes;
 
@@ -23,6 +27,7 @@ pub mod volumes;
 #[group(skip)]
 #[rustfmt::skip]
 pub struct Options {
+    #[command(flatten)] name: name::Options,
     /// What is mounted besides the root filesystem, while the host's files can still be named.
     #[command(flatten)] pub volumes: volumes::Options,
     #[command(flatten)] process: process::Options,
@@ -34,14 +39,16 @@ pub struct Options {
 pub struct Outside {
     /// The container's own terminal, where the launcher has one.
     pub terminal: terminal::Terminal,
+    _name: name::Name,
 }
 
 /// Before there is a container: whose ids it gets, and how it is reached. Fills in maps that were not asked for, and
 /// replaces the way to the root filesystem by one that the container's root can go.
-pub fn prepare(user: &mut user::Options, rootfs: &mut PathBuf) -> Result<Outside> {
+pub fn prepare(options: &Options, user: &mut user::Options, rootfs: &mut PathBuf) -> Result<Outside> {
+    let name = name::take(&options.name)?; // the machine's network, which an ordinary user's launcher now leaves
     ids::choose(user)?;
     idmap::shift(rootfs, user)?;
-    Ok(Outside { terminal: terminal::Terminal::new()? })
+    Ok(Outside { terminal: terminal::Terminal::new()?, _name: name })
 }
 
 /// Inside, after the pivot: takes from the process all that the payload need not have, the means to take last.

@@ -26,7 +26,7 @@ const NAMESPACES: &[libc::c_int] = &[
 
 fn main() -> ExitCode {
     common::run(|mut args: Args| {
-        let outside = full::prepare(&mut args.user, &mut args.common.rootfs)?;
+        let outside = full::prepare(&args.full, &mut args.user, &mut args.common.rootfs)?;
         let link = net::host()?.reserve(&args.net)?;
         let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
