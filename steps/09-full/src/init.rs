@@ -20,12 +20,15 @@ pub fn run(command: &[OsString]) -> Result<Infallible> {
     SigSet::all().thread_set_mask().context("sigprocmask")?;
     // SAFETY: this process has one thread.
     match unsafe { fork() }.context("fork")? {
-        ForkResult::Child => {
-            SigSet::empty().thread_set_mask().context("sigprocmask")?;
-            common::exec(command)
-        }
+        ForkResult::Child => become_payload(command),
         ForkResult::Parent { child } => serve(child),
     }
+}
+
+/// Executes the command, with no signal blocked.
+pub fn become_payload(command: &[OsString]) -> Result<Infallible> {
+    SigSet::empty().thread_set_mask().context("sigprocmask")?;
+    common::exec(command)
 }
 
 fn serve(payload: Pid) -> Result<Infallible> {

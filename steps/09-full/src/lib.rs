@@ -13,6 +13,7 @@ pub mod handover;
 pub mod idmap;
 pub mod ids;
 pub mod init;
+pub mod join;
 pub mod masks;
 pub mod name;
 pub mod process;

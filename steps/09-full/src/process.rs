@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use caps::CapSet;
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, chdir, fchown, isatty, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, chdir, fchown, getuid, isatty, setgroups, setresgid, setresuid};
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -39,13 +39,19 @@ const CLONE_NEWTIME: libc::c_int = 0x80;
 ///
 /// Comes before [`pid::die_with`], which a change of ids would undo.
 pub fn settle(options: &Options) -> Result<()> {
-    own_keyring()?;
     own_clocks()?;
-    clean_environment(options);
-    chdir(&options.workdir).with_context(|| format!("chdir {}", options.workdir.display()))?;
-    options.user.map_or(Ok(()), become_user)?;
+    arrive(options)?;
     // Nobody inside is to look at, or through /proc/1/exe to write to, what process 1 was made from (CVE-2019-5736).
     prctl::set_dumpable(false).context("prctl PR_SET_DUMPABLE")
+}
+
+/// The part of it that also concerns a process which comes later.
+pub fn arrive(options: &Options) -> Result<()> {
+    own_keyring()?;
+    chdir(&options.workdir).with_context(|| format!("chdir {}", options.workdir.display()))?;
+    options.user.map_or(Ok(()), become_user)?;
+    clean_environment(options);
+    Ok(())
 }
 
 /// The session keyring would be the launcher's, with the keys of a whole login in it (session-keyring(7)).
@@ -70,7 +76,7 @@ fn own_clocks() -> Result<()> {
 /// Tokens and passwords live in environments, and paths in them name another root. (PATH is set by exec.)
 fn clean_environment(options: &Options) {
     let term = env::var_os("TERM").map(|term| ("TERM".into(), term));
-    let home = [("HOME".into(), if options.user.is_some() { "/" } else { "/root" }.into())];
+    let home = [("HOME".into(), if getuid().is_root() { "/root" } else { "/" }.into())];
     let given = options.env.iter().map(|(name, value)| (name.into(), value.into()));
     let ours: Vec<(OsString, OsString)> = home.into_iter().chain(term).chain(given).collect();
     // SAFETY: this process has one thread.
@@ -89,10 +95,15 @@ fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
         Err(Errno::EPERM) => {} // a single id is mapped, and no group can be dropped
         result => result.with_context(|| format!("setgroups {gid}"))?,
     }
+    take_ids(uid, gid)
+}
+
+/// Takes on these ids and keeps the capabilities.
+pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
     // Leaving id 0 takes all capabilities; which of them go is not decided here.
     prctl::set_keepcaps(true).context("prctl PR_SET_KEEPCAPS")?;
-    setresgid(gid, gid, gid).with_context(|| format!("--user: setresgid {gid}"))?;
-    setresuid(uid, uid, uid).with_context(|| format!("--user: setresuid {uid}"))?;
+    setresgid(gid, gid, gid).with_context(|| format!("setresgid {gid}"))?;
+    setresuid(uid, uid, uid).with_context(|| format!("setresuid {uid}"))?;
     let permitted = caps::read(None, CapSet::Permitted).context("read the permitted set")?;
     caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
 }

@@ -49,9 +49,14 @@ pub fn no_new_privs() -> Result<()> {
 /// EACCES without [`no_new_privs`]; EINVAL where the kernel was built without seccomp filters.
 pub fn load(options: &Options) -> Result<()> {
     match options.seccomp {
-        Choice::Default => set_filter(&filter::compile()).context("seccomp SECCOMP_SET_MODE_FILTER"),
+        Choice::Default => load_default(),
         Choice::Off => Ok(()),
     }
+}
+
+/// The same for who has seen that the filter is on where it goes.
+pub fn load_default() -> Result<()> {
+    set_filter(&filter::compile()).context("seccomp SECCOMP_SET_MODE_FILTER")
 }
 
 fn set_filter(filter: &[sock_filter]) -> nix::Result<()> {

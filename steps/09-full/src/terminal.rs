@@ -11,7 +11,7 @@
 //! an orphaned group (setpgid(2)).
 
 use std::io::IsTerminal;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -55,8 +55,13 @@ impl Terminal {
     ///
     /// Comes after [`mount::pivot`]: from there on /dev/pts is the container's own, and tty(1) finds the name there.
     pub fn attach(&self) -> Result<()> {
+        self.connect()?.map_or(Ok(()), |slave| pty::console(&slave))
+    }
+
+    /// The same for one that comes later, when the container has its console. Returns the pty's slave.
+    pub fn connect(&self) -> Result<Option<OwnedFd>> {
         setsid().context("setsid")?;
-        let (Some(handover), Some(user)) = (&self.handover, terminals().next()) else { return Ok(()) };
+        let (Some(handover), Some(user)) = (&self.handover, terminals().next()) else { return Ok(None) };
         let (master, slave) = pty::open().context("open /dev/pts/ptmx")?;
         // All that the user has set: the erase character, UTF-8, and the size, before anybody can ask for it.
         let settings = tcgetattr(user).context("tcgetattr")?;
@@ -65,7 +70,7 @@ impl Terminal {
         handover.send(&master)?;
         terminals().try_for_each(|terminal| pty::replace(terminal, &slave))?;
         pty::control(&slave)?;
-        pty::console(&slave)
+        Ok(Some(slave))
     }
 
     /// The launcher's part: passes on signals, keys and output until the container has ended and all of it is shown.
