@@ -17,6 +17,7 @@ pub mod join;
 pub mod masks;
 pub mod name;
 pub mod process;
+pub mod publish;
 pub mod running;
 pub mod seccomp;
 mod sockets;
@@ -29,6 +30,7 @@ pub mod volumes;
 #[rustfmt::skip]
 pub struct Options {
     #[command(flatten)] name: name::Options,
+    #[command(flatten)] publish: publish::Options,
     /// What is mounted besides the root filesystem, while the host's files can still be named.
     #[command(flatten)] pub volumes: volumes::Options,
     #[command(flatten)] process: process::Options,
@@ -38,6 +40,8 @@ pub struct Options {
 
 /// What the launcher keeps at hand outside while the container runs.
 pub struct Outside {
+    /// The ports that lead into it.
+    pub ports: publish::Ports,
     /// The container's own terminal, where the launcher has one.
     pub terminal: terminal::Terminal,
     _name: name::Name,
@@ -46,10 +50,11 @@ pub struct Outside {
 /// Before there is a container: whose ids it gets, and how it is reached. Fills in maps that were not asked for, and
 /// replaces the way to the root filesystem by one that the container's root can go.
 pub fn prepare(options: &Options, user: &mut user::Options, rootfs: &mut PathBuf) -> Result<Outside> {
-    let name = name::take(&options.name)?; // the machine's network, which an ordinary user's launcher now leaves
+    let name = name::take(&options.name)?; // both are the machine's, which an ordinary user's launcher now leaves
+    let ports = publish::listen(&options.publish)?;
     ids::choose(user)?;
     idmap::shift(rootfs, user)?;
-    Ok(Outside { terminal: terminal::Terminal::new()?, _name: name })
+    Ok(Outside { ports, terminal: terminal::Terminal::new()?, _name: name })
 }
 
 /// Inside, after the pivot: takes from the process all that the payload need not have, the means to take last.

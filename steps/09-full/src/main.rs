@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         })?;
         user::map(&container, &args.user)?;
         link.plug(&container)?;
+        let _proxy = outside.ports.forward(&container)?;
         gate.open()?;
         group.report(outside.wait(container)?)
     })
