@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork};
 
+use crate::process;
+
 /// Starts the payload as a child of this process and stays until it has ended.
 ///
 /// The kernel spares process 1 all signals that it has no handler for (pid_namespaces(7)): as process 2 the payload
@@ -21,7 +23,12 @@ pub fn run(command: &[OsString]) -> Result<Infallible> {
     // SAFETY: this process has one thread.
     match unsafe { fork() }.context("fork")? {
         ForkResult::Child => become_payload(command),
-        ForkResult::Parent { child } => serve(child),
+        ForkResult::Parent { child } => {
+            // SAFETY: from here this process ends without dropping anything.
+            let Err(error) = unsafe { process::close_descriptors() }.and_then(|()| serve(child));
+            // SAFETY: as below.
+            unsafe { libc::_exit(common::report(&error).into()) }
+        }
     }
 }
 

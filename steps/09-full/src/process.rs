@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{stderr, stdin, stdout};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::path::PathBuf;
 use std::{env, fs};
 
@@ -110,14 +110,29 @@ pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
 
 /// Leaves the payload standard input, output and error: any other open descriptor would be a way out of its root.
 pub fn close_descriptors_on_exec() -> Result<()> {
-    let entries = fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
-    let open = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    for descriptor in open.filter(|&descriptor| descriptor > 2) {
+    open_descriptors()?.into_iter().try_for_each(|descriptor| {
         // SAFETY: sets a flag of a descriptor, whoever owns it, and closes none.
-        let result = unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
-        Errno::result(result).with_context(|| format!("fcntl {descriptor} F_SETFD"))?;
-    }
+        match Errno::result(unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) }) {
+            Err(Errno::EBADF) => Ok(()), // the one through which the directory was read
+            result => result.map(drop).with_context(|| format!("fcntl {descriptor} F_SETFD")),
+        }
+    })
+}
+
+/// The same for process 1, which never executes anything: what it held would stay open as long as the container runs.
+///
+/// # Safety
+/// Nothing that owns one of these descriptors may be used or dropped afterwards.
+pub unsafe fn close_descriptors() -> Result<()> {
+    // SAFETY: as the caller has promised.
+    open_descriptors()?.into_iter().for_each(|descriptor| unsafe { drop(libc::close(descriptor)) });
     Ok(())
+}
+
+fn open_descriptors() -> Result<Vec<RawFd>> {
+    let entries = fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(numbers.filter(|&descriptor| descriptor > 2).collect())
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
