@@ -124,8 +124,10 @@ pub fn close_descriptors_on_exec() -> Result<()> {
 /// # Safety
 /// Nothing that owns one of these descriptors may be used or dropped afterwards.
 pub unsafe fn close_descriptors() -> Result<()> {
-    // SAFETY: as the caller has promised.
-    open_descriptors()?.into_iter().for_each(|descriptor| unsafe { drop(libc::close(descriptor)) });
+    open_descriptors()?.into_iter().for_each(|descriptor| {
+        // SAFETY: as the caller has promised.
+        let _ = unsafe { libc::close(descriptor) };
+    });
     Ok(())
 }
 
