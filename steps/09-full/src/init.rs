@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork};
 
-use crate::process;
+use crate::descriptors;
 
 /// Starts the payload as a child of this process and stays until it has ended.
 ///
@@ -25,7 +25,7 @@ pub fn run(command: &[OsString]) -> Result<Infallible> {
         ForkResult::Child => become_payload(command),
         ForkResult::Parent { child } => {
             // SAFETY: from here this process ends without dropping anything.
-            let Err(error) = unsafe { process::close_descriptors() }.and_then(|()| serve(child));
+            let Err(error) = unsafe { descriptors::close_all() }.and_then(|()| serve(child));
             // SAFETY: as below.
             unsafe { libc::_exit(common::report(&error).into()) }
         }

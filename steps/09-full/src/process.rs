@@ -1,10 +1,10 @@
 //! The process itself: what the payload would otherwise inherit from the launcher.
 
+use std::env;
 use std::ffi::OsString;
 use std::io::{stderr, stdin, stdout};
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::{env, fs};
 
 use anyhow::{Context, Result};
 use caps::CapSet;
@@ -29,7 +29,7 @@ pub struct Options {
     user: Option<(Uid, Gid)>,
 }
 
-/// include/uapi/linux/keyctl.h, keyctl(2)
+/// keyctl(2)
 const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
 
 /// linux/sched.h, time_namespaces(7): the last of the eight namespaces, too new for libc
@@ -106,35 +106,6 @@ pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
     setresuid(uid, uid, uid).with_context(|| format!("setresuid {uid}"))?;
     let permitted = caps::read(None, CapSet::Permitted).context("read the permitted set")?;
     caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
-}
-
-/// Leaves the payload standard input, output and error: any other open descriptor would be a way out of its root.
-pub fn close_descriptors_on_exec() -> Result<()> {
-    open_descriptors()?.into_iter().try_for_each(|descriptor| {
-        // SAFETY: sets a flag of a descriptor, whoever owns it, and closes none.
-        match Errno::result(unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) }) {
-            Err(Errno::EBADF) => Ok(()), // the one through which the directory was read
-            result => result.map(drop).with_context(|| format!("fcntl {descriptor} F_SETFD")),
-        }
-    })
-}
-
-/// The same for process 1, which never executes anything: what it held would stay open as long as the container runs.
-///
-/// # Safety
-/// Nothing that owns one of these descriptors may be used or dropped afterwards.
-pub unsafe fn close_descriptors() -> Result<()> {
-    open_descriptors()?.into_iter().for_each(|descriptor| {
-        // SAFETY: as the caller has promised.
-        let _ = unsafe { libc::close(descriptor) };
-    });
-    Ok(())
-}
-
-fn open_descriptors() -> Result<Vec<RawFd>> {
-    let entries = fs::read_dir("/proc/self/fd").context("read /proc/self/fd")?;
-    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    Ok(numbers.filter(|&descriptor| descriptor > 2).collect())
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
