@@ -3,6 +3,8 @@
 #   make step-NN     build and run step NN: 01 to 09       [CMD="ps ax"] [ARGS="--hostname web"] [ROOTFS=DIR]
 #   make diff-NN     what chapter NN changes against the one before
 #   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
+#   make check-NN    what chapter NN claims, claim by claim     [VERBOSE=1] [FORMAT=json|tap] [SUDO=sudo]
+#   make check       all chapters, with a table at the end
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
@@ -59,6 +61,18 @@ trace-%: rootfs
 	@$(sudo) strace -f -y -s 64 -o target/trace-$* -e trace=$(CALLS) $(BIN)/$(name) $(ARGS) $(ROOTFS) $(or $(CMD),true); \
 	    code=$$?; awk '!/$(subst /,\/,$(NOISE))/ || /$(subst /,\/,$(SHOWN))/' target/trace-$*; exit $$code
 
+# The built claims of these packages, in the order of the chapters: cargo alone knows their names.
+claims = cargo test --quiet --no-run $(1) --test claims && \
+    $(SUDO) $(BIN)/check $(if $(FORMAT),--format $(FORMAT)) $(if $(VERBOSE),--verbose) \
+    $$(cargo test --quiet --no-run $(1) --test claims --message-format=json | sort | sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p')
+
+check-%: rootfs
+	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+	@$(call claims,-p step-$(name))
+
+check: rootfs
+	@$(call claims,--workspace)
+
 demo: rootfs
 	@steps/09-full/demo.sh $(BIN) $(ROOTFS)
 
@@ -75,4 +89,4 @@ book:
 clean:
 	cargo clean --quiet
 
-.PHONY: help build rootfs demo ssh test book clean
+.PHONY: help build rootfs check demo ssh test book clean

@@ -219,7 +219,7 @@ impl Host {
     /// A command line as one would type it in the workspace.
     pub(crate) fn as_typed(&self, command: &str) -> String {
         let target = self.place(&places::target().unwrap_or_default()).map(|target| target.there).unwrap_or_default();
-        command.replace(&target.display().to_string(), "target")
+        command.replace(target.display().to_string().trim_end_matches('/'), "target")
     }
 
     /// Lets `command` run on this host, in `directory`, as who starts the steps here.

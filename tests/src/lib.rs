@@ -36,8 +36,9 @@ mod process;
 mod report;
 
 pub use claim::{Claim, chapter, claim, property, suite, test};
-pub use evidence::{Expect, Observation, Refuted, Skip, skip};
+pub use evidence::{Event, Expect, Observation, Refuted, Skip, skip};
 pub use host::{Host, Identity, ORDINARY_USER, Scratch};
 pub use launch::{Container, Launch, Launched, Output, Step};
 pub use places::{STEPS, rootfs};
 pub use process::{FileId, Mount, Process, processes_with_argument, wait_until};
+pub use report::{REPORT, Told, Verdict};
