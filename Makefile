@@ -5,6 +5,8 @@
 #   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
 #   make check-NN    what chapter NN claims, claim by claim     [VERBOSE=1] [FORMAT=json|tap] [SUDO=sudo]
 #   make check       all chapters, with a table at the end
+#   make escape-NN   what an attacker can do inside step NN, and which chapter stops it
+#   make escape      all attacks on all steps, and on the other runtimes that are installed     [SUDO=sudo]
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
@@ -73,6 +75,14 @@ check-%: rootfs
 check: rootfs
 	@$(call claims,--workspace)
 
+escape-%: rootfs
+	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+	@$(sudo) $(BIN)/escapes $*
+
+# The page of the book has what root sees as well.
+escape: rootfs
+	@$(SUDO) $(BIN)/escapes $(if $(filter 0,$(shell $(SUDO) id -u)),--page docs/src/escape.md)
+
 demo: rootfs
 	@steps/09-full/demo.sh $(BIN) $(ROOTFS)
 
@@ -89,4 +99,4 @@ book:
 clean:
 	cargo clean --quiet
 
-.PHONY: help build rootfs check demo ssh test book clean
+.PHONY: help build rootfs check escape demo ssh test book clean

@@ -164,12 +164,17 @@ impl Host {
 
     /// Such a copy with the program `probe` of this crate in /bin: it makes one system call, and its exit code is the errno.
     pub fn rootfs_with_probe(&self) -> Result<Scratch> {
+        self.rootfs_with("probe")
+    }
+
+    /// Such a copy with a program of this crate in /bin.
+    pub(crate) fn rootfs_with(&self, name: &str) -> Result<Scratch> {
         let copy = self.copy_of_rootfs()?;
-        let probe = places::binary("probe")?;
-        for library in places::libraries(&probe)? {
+        let program = places::binary(name)?;
+        for library in places::libraries(&program)? {
             copy_new(&library, &copy.here.join(library.strip_prefix("/")?))?;
         }
-        copy_new(&probe, &copy.here.join("bin/probe"))?;
+        copy_new(&program, &copy.here.join("bin").join(name))?;
         Ok(copy)
     }
 

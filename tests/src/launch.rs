@@ -291,7 +291,8 @@ impl<'a> Launch<'a> {
         self.spawn(command)?.wait()
     }
 
-    fn argv(&self, command: &[&str]) -> Result<Vec<String>> {
+    /// All words of the command line.
+    pub(crate) fn argv(&self, command: &[&str]) -> Result<Vec<String>> {
         let command = command.iter().map(|&word| word.to_owned());
         let Some(index) = self.step.number.checked_sub(1).filter(|_| self.container) else {
             return Ok(command.collect());
@@ -365,6 +366,11 @@ impl Launched {
         })?;
         let status = status.context("no exit status")?;
         Ok(Output { status, stdout: content(&self.stdout)?, stderr: content(&self.stderr)? })
+    }
+
+    /// What it has written to standard output so far.
+    pub(crate) fn stdout_so_far(&self) -> Result<String> {
+        content(&self.stdout)
     }
 
     /// Kills the launcher, and nobody else.

@@ -37,6 +37,11 @@ pub(crate) fn binary(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A binary of this workspace, by its path on the host of `step`.
+pub(crate) fn on_host(step: &crate::launch::Step, name: &str) -> Result<String> {
+    Ok(step.host().place(&binary(name)?)?.arg().to_owned())
+}
+
 /// The files that a program is loaded with, by ldd(1).
 pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let _guard = no_fork();

@@ -1,13 +1,13 @@
 //! Tells a reader what became of the claims of chapters: `make check-NN` and `make check`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use harness::{Event, Observation, REPORT, Told, Verdict};
+use harness::{Event, Observation, REPORT, Told, Verdict, end_with_reader, paint};
 
 /// Runs the claims of chapters and tells, claim by claim, whether the kernel bears them out; exit code 1 if it does not
 #[derive(Parser)]
@@ -33,6 +33,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
+    end_with_reader();
     let args = Args::parse();
     match check(&args) {
         Ok(true) => ExitCode::SUCCESS,
@@ -198,10 +199,4 @@ fn tap(all: &[Told]) {
         };
         println!("{word} {} - {} as {}: {}{note}", index + 1, told.chapter, told.identity, told.claim);
     }
-}
-
-/// In a colour (ECMA-48, SGR), where a person is reading.
-fn paint(colour: &str, text: &str) -> String {
-    let person = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if person { format!("\x1b[{colour}m{text}\x1b[m") } else { text.to_owned() }
 }
