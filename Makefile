@@ -12,6 +12,7 @@
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
 #   make book        the book, in docs/book (mdbook is installed for that)
 #   make test        check every claim of every chapter on this machine
+#   make mutants     break the steps in some fifty ways and see every one noticed (20 minutes)
 #   make clean       remove what was built
 
 MAKEFLAGS += --no-print-directory
@@ -92,6 +93,9 @@ ssh: build
 test: rootfs
 	@cargo test --quiet --workspace
 
+mutants:
+	@tests/mutants.sh
+
 book:
 	@command -v mdbook >/dev/null || cargo install --quiet --locked mdbook
 	@mdbook build docs
@@ -99,4 +103,4 @@ book:
 clean:
 	cargo clean --quiet
 
-.PHONY: help build rootfs check escape demo ssh test book clean
+.PHONY: help build rootfs check escape demo ssh test mutants book clean

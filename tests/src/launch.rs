@@ -327,8 +327,12 @@ fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
         nix::unistd::close(descriptor)?;
     }
     for &descriptor in leaked {
-        // SAFETY: the path is a constant, and dup2(2) makes a descriptor that execve(2) leaves open.
-        unsafe { libc::dup2(libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC), descriptor) };
+        // SAFETY: the path is a constant. That execve(2) leaves the descriptor open is said last: dup2(2) does not where
+        // the file happens to have this number already.
+        unsafe {
+            libc::dup2(libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC), descriptor);
+            libc::fcntl(descriptor, libc::F_SETFD, 0);
+        }
     }
     Ok(())
 }

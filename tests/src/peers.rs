@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use crate::host::{Identity, Scratch};
 use crate::launch::Step;
 
+/// A command line that runs words in a rootfs; the last directory is for what the runtime wants to write.
+type CommandLine = fn(&Step, &Scratch, &Scratch, &[&str]) -> Result<Vec<String>>;
+
 /// Another runtime.
 pub struct Peer {
     /// Its program.
     pub name: &'static str,
-    /// How to run words in a rootfs; the last directory is for what it wants to write.
-    pub(crate) argv: fn(&Step, &Scratch, &Scratch, &[&str]) -> Result<Vec<String>>,
+    pub(crate) argv: CommandLine,
     /// Whether the words are on the command line, not in a file.
     pub(crate) takes_words: bool,
 }

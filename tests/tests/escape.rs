@@ -3,6 +3,7 @@
 //! `SNAPSHOTS=overwrite cargo test -p harness --test escape` records what is found today.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::process::ExitCode;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -77,9 +78,8 @@ fn on_host(identity: Identity) -> Result<Answers> {
     static KNOWN: OnceLock<Mutex<BTreeMap<bool, Answers>>> = OnceLock::new();
     let known = KNOWN.get_or_init(Mutex::default);
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    let root = identity == Identity::Root;
-    if !known.contains_key(&root) {
-        known.insert(root, from_step(0, identity)?);
+    match known.entry(identity == Identity::Root) {
+        Entry::Occupied(entry) => Ok(entry.get().clone()),
+        Entry::Vacant(entry) => Ok(entry.insert(from_step(0, identity)?).clone()),
     }
-    Ok(known[&root].clone())
 }

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use super::{Attack, Attempt, Decoys, Stop, attack, call, gained, nothing, permitted};
 
 const FILTER: &str = "the system call filter";
-const BOTH: &str = "neither the capabilities nor the system call filter allow it";
+const BOTH: &str = "a user namespace, in which the capability for it does not count, and then the system call filter";
 
 pub(super) const ATTACKS: &[Attack] = &[
     attack("bpf", "CVE-2021-3490", "asks for the BPF programs that are loaded: bpf(2)", BOTH, |_| {
@@ -47,10 +47,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         // SAFETY: a module of no bytes.
         permitted(Errno::ENOEXEC, unsafe { libc::syscall(libc::SYS_init_module, c"".as_ptr(), 0, c"".as_ptr()) })
     }),
-    attack("reboot", "", "calls reboot(2), with wrong magic numbers", BOTH, |_| {
-        // SAFETY: without the magic numbers it does nothing.
-        permitted(Errno::EINVAL, unsafe { libc::syscall(libc::SYS_reboot, 0, 0, 0, 0) })
-    }),
+    attack(
+        "reboot",
+        "",
+        "calls reboot(2), with wrong magic numbers",
+        "CAP_SYS_BOOT is given up, and then the system call filter",
+        |_| {
+            // SAFETY: without the magic numbers it does nothing.
+            permitted(Errno::EINVAL, unsafe { libc::syscall(libc::SYS_reboot, 0, 0, 0, 0) })
+        },
+    ),
     attack("clock", "", "sets the machine's clock: adjtimex(2)", BOTH, |_| {
         // SAFETY: all fields are integers; a tick of 0 is refused.
         let mut request: libc::timex = unsafe { std::mem::zeroed() };

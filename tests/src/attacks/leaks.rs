@@ -9,6 +9,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::{Attack, Attempt, Decoys, Stop, attack, call, gained, nothing, proc, sys};
 
 const MASK: &str = "a mask: /dev/null or an empty directory lies over it";
+const ROOTS: &str = "a user namespace, as it is for the host's root alone, and then a mask over it";
 
 pub(super) const ATTACKS: &[Attack] = &[
     attack("open-descriptor", "", "reads from a descriptor that the launcher had open", "close_range(2)", |_| {
@@ -33,18 +34,24 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack("interrupts", "", "counts key strokes and packets in /proc/interrupts", MASK, |_| {
         content("/proc/interrupts")
     }),
-    attack("keys", "", "lists the keys of others in /proc/keys", MASK, |_| content("/proc/keys")),
-    attack("timer-list", "", "lists the timers of all processes in /proc/timer_list", MASK, |_| {
+    attack(
+        "keys",
+        "",
+        "lists the keys of others in /proc/keys",
+        "a user namespace hides root's keys, and a mask a user's",
+        |_| content("/proc/keys"),
+    ),
+    attack("timer-list", "", "lists the timers of all processes in /proc/timer_list", ROOTS, |_| {
         content("/proc/timer_list")
     }),
-    attack("kernel-addresses", "", "learns where in memory the kernel is from /proc/kallsyms", MASK, |_| {
+    attack("kernel-addresses", "", "learns where in memory the kernel is from /proc/kallsyms", ROOTS, |_| {
         proc()?;
         let mut head = String::new();
         File::open("/proc/kallsyms")?.take(16).read_to_string(&mut head)?;
         if head.trim_matches('0').trim().is_empty() { nothing("zeros, or nothing") } else { gained(head) }
     }),
-    attack("kernel-memory", "", "opens the kernel's memory in /proc/kcore", MASK, |_| content("/proc/kcore")),
-    attack("vmallocinfo", "", "reads what the kernel has in its memory from /proc/vmallocinfo", MASK, |_| {
+    attack("kernel-memory", "", "opens the kernel's memory in /proc/kcore", ROOTS, |_| content("/proc/kcore")),
+    attack("vmallocinfo", "", "reads what the kernel has in its memory from /proc/vmallocinfo", ROOTS, |_| {
         content("/proc/vmallocinfo")
     }),
     attack("firmware", "", "looks at the machine's firmware in /sys/firmware", MASK, |_| directory("/sys/firmware")),
@@ -55,7 +62,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "kernel-log",
         "",
         "asks for the kernel's log: syslog(2)",
-        "neither CAP_SYSLOG nor the filter allows it",
+        "a user namespace, in which CAP_SYSLOG does not count, and then the filter",
         |_| {
             const SIZE_UNREAD: libc::c_int = 9;
             // SAFETY: this command writes nothing to the buffer.

@@ -42,7 +42,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "cgroup-write",
         "",
         "makes a control group of its own, without limits",
-        "a cgroup tree for reading only",
+        "a user namespace, and a cgroup tree for reading only",
         |_| group(),
     ),
 ];

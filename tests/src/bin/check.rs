@@ -171,8 +171,8 @@ fn count(all: &[Told], identity: Option<&str>) -> [usize; 3] {
 }
 
 fn table(all: &[Told]) {
-    println!("{:<12}{:<26}{}", "", "as root", "as an ordinary user");
-    println!("{:<12}{:<26}{}", "chapter", "held failed not tried", "held failed not tried");
+    println!("{:<12}{:<26}as an ordinary user", "", "as root");
+    println!("{:<12}{:<26}held failed not tried", "chapter", "held failed not tried");
     let mut chapters: Vec<&str> = all.iter().map(|told| told.chapter.as_str()).collect();
     chapters.dedup();
     for chapter in chapters {

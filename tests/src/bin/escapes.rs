@@ -93,7 +93,7 @@ fn line(attack: &Attack, answer: &Answer, note: &str) {
     };
     let cve = if attack.cve.is_empty() { String::new() } else { format!(" ({})", attack.cve) };
     println!("{}  {:<22}{}{cve}", paint(colour, word), attack.name, attack.what);
-    println!("{:32}{}", "", paint("2", &[answer.evidence.as_str(), note].join("; ").trim_end_matches("; ").to_owned()));
+    println!("{:32}{}", "", paint("2", [answer.evidence.as_str(), note].join("; ").trim_end_matches("; ")));
 }
 
 /// A table for one identity: who was attacked, and how it ended.

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# mutants.sh [WORD]: breaks one mechanism after the other in a copy of this tree, as tests/mutants says, and prints the
+# claim that notices. Fails when nobody does, and when a rule no longer applies. With WORD only the mutants whose line
+# contains it. Takes 10 to 20 minutes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export RUST_BACKTRACE=0
+copy=$PWD/target/mutants log=$PWD/target/mutants.log
+survived=0 caught=0
+mkdir -p "$copy"
+git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -xf - -C "$copy"
+cd "$copy"
+cargo test --quiet --no-run --workspace
+cargo build --quiet --workspace
+target/debug/rootfs > /dev/null
+
+# The lines that tell of a failure, of the claims of a step and then, where those hold, of every attack on it.
+verdict() {
+    local step=$1
+    cargo test --quiet --no-run -p "step-$step" --test claims 2> "$log" || { echo "it does not compile: $(head -1 "$log")"; return; }
+    target/debug/check --format tap $(cargo test --quiet --no-run -p "step-$step" --test claims --message-format=json |
+        sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p') > "$log" 2>&1 || true
+    grep '^not ok' "$log" && return
+    cargo test --quiet -p harness --test escape -- "$step" > "$log" 2>&1 || sed -n 's/: expected Some.*/: an attack ends differently/p' "$log" | sort -u
+    [ "$step" != 08-cgroup ] || cargo test --quiet -p harness --test host -- "$step" 2>&1 | grep FAILED || true
+}
+
+before=
+while IFS='|' read -r step says file script <&3; do
+    step=${step// /} file=steps/${file// /} says=${says# } script=${script# }
+    [ "${before:-$step}" = "$step" ] || cargo build --quiet -p "step-$before"   # the next step is compared with it
+    before=$step
+    cp "$file" "$copy/original"
+    sed -E -i "$script" "$file"
+    if cmp -s "$file" "$copy/original"; then
+        printf 'NO LONGER APPLIES  %s: %s\n' "$step" "$says"; survived=$((survived + 1)); continue
+    fi
+    found=$(verdict "$step")
+    cp "$copy/original" "$file"
+    if [ -z "$found" ] || [[ $found == "it does not compile"* ]]; then
+        printf 'SURVIVES  %s: %s  %s\n' "$step" "$says" "$found"; survived=$((survived + 1))
+    else
+        printf 'caught    %s: %s\n%s\n' "$step" "$says" "$(sed 's/^not ok [0-9]* - //; s/^/            /' <<< "$found" | head -3)"
+        caught=$((caught + 1))
+    fi
+done 3< <(grep -v '^#' tests/mutants | grep -F -- "${1:-|}")
+echo "$caught caught, $survived not"
+[ $survived = 0 ]
