@@ -5,7 +5,7 @@
 #   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
 #   make check-NN    what chapter NN claims, claim by claim     [VERBOSE=1] [FORMAT=json|tap] [SUDO=sudo]
 #   make check       all chapters, with a table at the end
-#   make escape-NN   what an attacker can do inside step NN, and which chapter stops it
+#   make escape-NN   what an attacker can do inside step NN, and which chapter stops it     [VERBOSE=1]
 #   make escape      all attacks on all steps, and on the other runtimes that are installed     [SUDO=sudo]
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
@@ -78,7 +78,7 @@ check: rootfs
 
 escape-%: rootfs
 	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
-	@$(sudo) $(BIN)/escapes $*
+	@$(sudo) $(BIN)/escapes $* $(if $(VERBOSE),--verbose)
 
 # The page of the book has what root sees as well.
 escape: rootfs

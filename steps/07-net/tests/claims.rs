@@ -29,6 +29,8 @@ fn main() -> ExitCode {
             }),
             claim("both are up", |step| {
                 let container = step.start(&["sleep", "30"])?;
+                step.expect("network namespace of the payload", container.payload.ns("net")?)
+                    .differs_from(container.launcher.ns("net")?)?; // the host, too, may have two that are up
                 let up = container.payload.look(&["net"], &["ip", "-o", "link", "show", "up"])?;
                 step.expect("interfaces that are up", up.lines().count()).equals(2)
             }),

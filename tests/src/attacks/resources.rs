@@ -61,16 +61,23 @@ fn limited(decoys: &Decoys) -> Result<(), Stop> {
     }
 }
 
+/// Tries it more than once, for others may keep the CPUs busy, too.
 fn busy() -> Attempt {
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_millis(600) {
+    let most = (0..3).map(|_| cpus()).try_fold(0.0, |most: f64, cpus| Ok::<_, Stop>(most.max(cpus?)))?;
+    let found = format!("{most:.2} CPUs");
+    if most > 0.36 { gained(found) } else { nothing(found) }
+}
+
+fn cpus() -> Result<f64, Stop> {
+    let used = || -> Result<f64, Stop> {
+        let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+        Ok((usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6)
+    };
+    let (begin, before) = (Instant::now(), used()?);
+    while begin.elapsed() < Duration::from_millis(400) {
         black_box(0);
     }
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let used = (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6;
-    let cpus = used / begin.elapsed().as_secs_f64();
-    let found = format!("{cpus:.2} CPUs");
-    if cpus > 0.4 { gained(found) } else { nothing(found) }
+    Ok((used()? - before) / begin.elapsed().as_secs_f64())
 }
 
 /// They wait to be ended, and are.

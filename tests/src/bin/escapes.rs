@@ -1,5 +1,6 @@
 //! Attacks the steps from inside and tells who withstands what: `make escape-NN` and `make escape`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -20,6 +21,10 @@ struct Args {
     #[arg(value_parser = clap::value_parser!(u8).range(1..=9))]
     step: Option<u8>,
 
+    /// Tell of each attack what stops it
+    #[arg(long)]
+    verbose: bool,
+
     /// Write the table as a page of the book, too
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
@@ -29,7 +34,7 @@ fn main() -> ExitCode {
     end_with_reader();
     let args = Args::parse();
     let result = match args.step {
-        Some(number) => one(number.into()),
+        Some(number) => one(number.into(), args.verbose),
         None => matrix(args.page),
     };
     result.map_or_else(
@@ -53,47 +58,53 @@ fn words(identity: Identity) -> &'static str {
 }
 
 /// One step, as whoever asks would start it.
-fn one(number: usize) -> Result<()> {
+fn one(number: usize, verbose: bool) -> Result<()> {
     let identity = who()[0];
     let (answers, expectation) = (from_step(number, identity)?, Expectation::read()?);
     let count = |mark| answers.values().filter(|answer| answer.mark == mark).count();
+    let (succeed, tried) = (count(Mark::Succeeded), answers.len() - count(Mark::Untried));
     println!(
-        "From inside {}, started by {}: {} of {} attacks succeed.\n",
+        "From inside {}, started by {}: {succeed} of {tried} attacks succeed.",
         STEPS[number - 1],
-        words(identity),
-        count(Mark::Succeeded),
-        answers.len() - count(Mark::Untried)
+        words(identity)
     );
-    for mark in [Mark::Succeeded, Mark::Stopped, Mark::Untried] {
-        for attack in all().iter().filter(|attack| answers[attack.name].mark == mark) {
-            line(attack, &answers[attack.name], &note(mark, attack, &expectation, identity, number));
-        }
-        println!();
+    let mut groups: BTreeMap<(u8, usize), Vec<Attack>> = BTreeMap::new();
+    for attack in all() {
+        let chapter = expectation.stopped_for_good(attack.name, identity).unwrap_or(usize::MAX);
+        groups.entry((answers[attack.name].mark as u8, chapter)).or_default().push(attack);
+    }
+    for ((_, chapter), attacks) in groups {
+        println!("\n{}", paint("1", &title(answers[attacks[0].name].mark, chapter, number)));
+        attacks.iter().for_each(|attack| line(attack, &answers[attack.name], verbose));
     }
     Ok(())
 }
 
-/// Which chapter stops it for good.
-fn note(mark: Mark, attack: &Attack, expectation: &Expectation, identity: Identity, number: usize) -> String {
-    let Some(chapter) = expectation.stopped_for_good(attack.name, identity) else { return String::new() };
-    let (name, remedy) = (STEPS[chapter - 1], attack.remedy);
-    match mark {
-        Mark::Succeeded => format!("{name} stops it: {remedy}"),
-        Mark::Stopped if chapter <= number => format!("since {name}: {remedy}"),
-        Mark::Stopped => format!("for now; {name} stops it for good: {remedy}"),
-        Mark::Untried => String::new(),
+/// What the attacks of a group have in common.
+fn title(mark: Mark, chapter: usize, number: usize) -> String {
+    let name = chapter.checked_sub(1).and_then(|index| STEPS.get(index));
+    match (mark, name) {
+        (Mark::Succeeded, Some(name)) => format!("These succeed. {name} stops them:"),
+        (Mark::Succeeded, None) => "These succeed:".into(),
+        (Mark::Stopped, Some(name)) if chapter <= number => format!("Stopped since {name}:"),
+        (Mark::Stopped, Some(name)) => format!("Stopped by the way; they come back, until {name} stops them for good:"),
+        (Mark::Stopped, None) => "Stopped even without a container:".into(),
+        (Mark::Untried, _) => "These cannot be tried here:".into(),
     }
 }
 
-fn line(attack: &Attack, answer: &Answer, note: &str) {
-    let (colour, word) = match answer.mark {
-        Mark::Succeeded => ("31", "SUCCEEDS"),
-        Mark::Stopped => ("32", "stopped "),
-        Mark::Untried => ("33", "untried "),
+fn line(attack: &Attack, answer: &Answer, verbose: bool) {
+    let colour = match answer.mark {
+        Mark::Succeeded => "31",
+        Mark::Stopped => "32",
+        Mark::Untried => "33",
     };
     let cve = if attack.cve.is_empty() { String::new() } else { format!(" ({})", attack.cve) };
-    println!("{}  {:<22}{}{cve}", paint(colour, word), attack.name, attack.what);
-    println!("{:32}{}", "", paint("2", [answer.evidence.as_str(), note].join("; ").trim_end_matches("; ")));
+    let name = paint(colour, &format!("{:<22}", attack.name));
+    println!("  {name}{}{cve} → {}", attack.what, paint("1", &answer.evidence));
+    if verbose {
+        println!("{:24}{}", "", paint("2", &format!("What stops it: {}.", attack.remedy)));
+    }
 }
 
 /// A table for one identity: who was attacked, and how it ended.
@@ -212,7 +223,7 @@ fn cell(mark: Mark, width: usize) -> String {
 
 fn legend() {
     println!("X succeeds   . is stopped   ? cannot be tried here, or is stopped even without a container");
-    println!("make escape-NN tells of each what was gained or what stopped it.");
+    println!("make escape-NN VERBOSE=1 tells of each what was gained and what stops it.");
 }
 
 fn introduction() -> String {
@@ -221,7 +232,7 @@ fn introduction() -> String {
      was written on, or is stopped there even without a container. `host` is no container at all; for an ordinary user \
      it is a user namespace, as steps 01 to 04 ask for root. Root starts steps 05 to 08 with `--uid-map \
      0:100000:65536 --gid-map 0:100000:65536`, and 08 and 09 have limits: `--cpus 0.25 --memory 64M --pids 64`.\n\n\
-     `make escape-NN` runs one column and tells what was gained or what stopped it; the attacks themselves are in \
+     `make escape-NN` runs one column and tells what was gained, or what the kernel answered; the attacks themselves are in \
      `tests/src/attacks`, a few lines each.\n\n"
         .to_owned()
 }
