@@ -49,6 +49,11 @@ pub fn property(says: &'static str, check: Check) -> Claim {
     Claim { says, check, before: Before::Nobody, only: None, hint: None }
 }
 
+/// Claims about one part of a step: whoever breaks one is told to look at `hint`.
+pub fn about(hint: &'static str, claims: Vec<Claim>) -> Vec<Claim> {
+    claims.into_iter().map(|claim| claim.hint(hint)).collect()
+}
+
 impl Claim {
     /// Is only true, or can only be refuted, when `identity` starts the step.
     pub fn only(self, identity: Identity) -> Self {

@@ -39,7 +39,7 @@ mod process;
 mod report;
 mod tell;
 
-pub use claim::{Claim, chapter, claim, property, suite, test};
+pub use claim::{Claim, about, chapter, claim, property, suite, test};
 pub use escape::{Answer, Answers, Expectation, Mark, from_peer, from_step};
 pub use evidence::{Event, Expect, Observation, Refuted, Skip, skip};
 pub use host::{Host, Identity, ORDINARY_USER, Scratch};

@@ -101,11 +101,14 @@ fn main() -> ExitCode {
             claim("/dev/pts is an instance of its own", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let device = |mounts: Vec<Mount>| {
-                    mounts.into_iter().rfind(|mount| mount.point == "/dev/pts").map(|mount| mount.device)
+                    let mount = mounts.into_iter().rfind(|mount| mount.point == "/dev/pts");
+                    mount.map(|mount| (mount.fstype, mount.device))
                 };
                 let outside = device(step.host().process().mounts()?);
-                step.expect("device of /dev/pts", device(container.payload.mounts()?))
-                    .satisfies("one, and not the host's", |device| device.is_some() && *device != outside)
+                step.expect("type and device of /dev/pts", device(container.payload.mounts()?))
+                    .satisfies("devpts, and not the host's", |device| {
+                        device.as_ref().is_some_and(|(fstype, _)| fstype == "devpts") && *device != outside
+                    })
             }),
             property("/dev/null takes what is written, and /dev/full does not", |step| {
                 let output =

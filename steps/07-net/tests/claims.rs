@@ -76,6 +76,14 @@ fn main() -> ExitCode {
                 names.sort();
                 step.expect("/sys/class/net", names).equals(["eth0", "lo"])
             }),
+            claim("/sys can only be read", |step| {
+                let mounts = step.start(&["sleep", "30"])?.payload.mounts()?;
+                let options = mounts.into_iter().rfind(|mount| mount.point == "/sys").map(|mount| mount.options);
+                step.expect("options of the mount on /sys", options).satisfies("ro, and not rw", |options| {
+                    options.as_ref().is_some_and(|options| options.starts_with("ro,"))
+                })
+            })
+            .hint("net::sysfs in steps/07-net/src/lib.rs"),
             property("two containers side by side have different addresses", |step| {
                 let (one, other) = (step.start(&["sleep", "30"])?, step.start(&["sleep", "30"])?);
                 step.expect("address of the one", addresses(&one)?).differs_from(addresses(&other)?)

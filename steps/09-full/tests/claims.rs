@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Process, chapter, claim, property, wait_until};
+use harness::{Container, Identity, Process, about, chapter, claim, property, wait_until};
 use nix::errno::Errno;
 
 /// What docker and runc call dangerous: SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_TIME, MAC_OVERRIDE,
@@ -17,7 +17,14 @@ const DANGEROUS: [u32; 14] = [12, 13, 16, 17, 19, 21, 22, 25, 32, 33, 34, 38, 39
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
 fn main() -> ExitCode {
-    chapter("09-full", [ids(), capabilities(), mounts(), process(), life()].concat())
+    let claims = [
+        about("steps/09-full/src/ids.rs and idmap.rs", ids()),
+        about("steps/09-full/src/capabilities.rs", capabilities()),
+        about("steps/09-full/src/masks.rs and volumes.rs", mounts()),
+        about("steps/09-full/src/process.rs", process()),
+        about("steps/09-full/src/init.rs", life()),
+    ];
+    chapter("09-full", claims.concat())
 }
 
 fn ids() -> Vec<harness::Claim> {
