@@ -1,6 +1,6 @@
 //! Lets the attacks loose from inside a step, or from inside another container runtime.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -88,9 +88,9 @@ fn chapter_options<'a>(launch: Launch<'a>, step: &Step) -> Launch<'a> {
 /// What chapter 08 shows, where the caller may set limits; else a word that says why there are none.
 fn limited(launch: Launch<'_>) -> Result<(Launch<'_>, Option<&'static str>)> {
     let limits = LIMITS.iter().fold(launch.clone(), |launch, (name, value)| launch.option(name, value));
-    match limits.attempt(&["true"])?.code() {
-        125 => Ok((launch, Some("unlimited=this user may not make a control group here"))),
-        _ => Ok((limits, None)),
+    match limits.limits_are_refused()? {
+        true => Ok((launch, Some("unlimited=this user may not make a control group here"))),
+        false => Ok((limits, None)),
     }
 }
 
@@ -104,8 +104,27 @@ pub fn from_peer(peer: &Peer, identity: Identity) -> Result<Result<Answers, Stri
     fs::set_permissions(rootfs.here.join("tmp"), Permissions::from_mode(0o1777)).context("chmod tmp")?;
     let bundle = step.host().directory()?;
     let argv = |words: &[&str]| (peer.argv)(&step, &rootfs, &bundle, &[&["/bin/escape"], words].concat());
+    let groups = Groups::now();
     let answers = Site::prepare(&step, None)?.attack(&argv, peer.takes_words);
+    groups.remove_new();
     Ok(answers.map_err(|error| format!("{error:#}")))
+}
+
+/// The control groups at the top of each hierarchy.
+struct Groups(BTreeSet<PathBuf>);
+
+impl Groups {
+    fn now() -> Self {
+        let below = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let all = below("/sys/fs/cgroup".into()).flat_map(|top| [top.clone()].into_iter().chain(below(top)));
+        Groups(all.filter(|path| path.is_dir()).collect())
+    }
+
+    /// Podman leaves an empty parent of its containers' groups.
+    fn remove_new(self) {
+        let parents = Groups::now().0.into_iter().filter(|group| group.ends_with("libpod_parent"));
+        parents.filter(|group| !self.0.contains(group)).for_each(|group| drop(fs::remove_dir(group)));
+    }
 }
 
 /// A host with decoys on it.

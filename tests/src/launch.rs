@@ -291,6 +291,14 @@ impl<'a> Launch<'a> {
         self.spawn(command)?.wait()
     }
 
+    /// Whether the options ask for a limit that whoever starts it may not set on this machine.
+    pub fn limits_are_refused(&self) -> Result<bool> {
+        const REASONS: [&str; 4] =
+            ["Permission denied", "Read-only file system", "no hierarchy", "no group from here up"];
+        let output = self.attempt(&["true"])?;
+        Ok(output.code() == 125 && REASONS.iter().any(|reason| output.stderr.contains(reason)))
+    }
+
     /// All words of the command line.
     pub(crate) fn argv(&self, command: &[&str]) -> Result<Vec<String>> {
         let command = command.iter().map(|&word| word.to_owned());

@@ -65,7 +65,7 @@ fn crun(step: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Resu
     if step.identity == Identity::User {
         return Ok(run.split(' ').map(str::to_owned).collect());
     }
-    let script = format!("umount /sys/fs/cgroup/unified 2> /dev/null; exec {run}");
+    let script = format!("umount /sys/fs/cgroup/unified 2> /dev/null; {OWN_RUN}; exec {run}");
     Ok(line("unshare -m sh -c", rootfs, bundle, &[&script]))
 }
 
@@ -95,7 +95,13 @@ fn specify(runtime: &str, step: &Step, rootfs: &Scratch, bundle: &Scratch, words
 
 /// With a network namespace around it, since its default would change the host's.
 fn podman(_: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
-    let text = "unshare -m -n podman --root BUNDLE/root --runroot BUNDLE/run --cgroup-manager=cgroupfs --runtime runc \
-                run --rm --network=none --ulimit nofile=1024:1024 --ulimit nproc=4096:4096 --rootfs ROOTFS";
-    Ok(line(text, rootfs, bundle, words))
+    let run = "podman --root BUNDLE/root --runroot BUNDLE/run --cgroup-manager=cgroupfs --runtime runc run --rm \
+               --network=none --ulimit nofile=1024:1024 --ulimit nproc=4096:4096 --rootfs ROOTFS";
+    let script = format!("{OWN_RUN}; mount -t tmpfs none /dev/shm; exec \"$@\"");
+    let mut argv = line("unshare -m -n sh -c", rootfs, bundle, &[&script, "sh"]);
+    argv.extend(line(run, rootfs, bundle, words));
+    Ok(argv)
 }
+
+/// In a mount namespace of their own they leave nothing in the machine's /run.
+const OWN_RUN: &str = "mount -t tmpfs none /run";

@@ -107,6 +107,19 @@ fn mounts() -> Vec<harness::Claim> {
             Ok(())
         })
         .only(Identity::Root),
+        claim("what changes the machine can only be read, whatever the ids and capabilities", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            let mounts = container.payload.mounts()?;
+            for path in ["/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger"] {
+                let mount = mounts.iter().rfind(|mount| mount.point == path);
+                let there = container.payload.inside(path).exists();
+                step.expect(format!("options of a mount on {path}"), mount.map(|mount| mount.options.as_str()))
+                    .satisfies("ro, if it is there", |options| {
+                        !there || options.is_some_and(|options| options.starts_with("ro,"))
+                    })?;
+            }
+            Ok(())
+        }),
         claim("/proc/interrupts, /proc/keys and their like are empty", |step| {
             let container = step.start(&["sleep", "30"])?;
             for file in ["/proc/interrupts", "/proc/keys", "/proc/timer_list", "/proc/kallsyms"] {

@@ -228,7 +228,8 @@ fn legend() {
 
 fn introduction() -> String {
     "# What gets out\n\n<!-- Written by `make escape`. -->\n\nEvery attack was tried from inside every step, and from \
-     inside other runtimes with their defaults. **✗** succeeds, · is stopped, ? cannot be tried on the machine that this \
+     inside other runtimes with their defaults (of runc and crun: what their own `spec` writes; engines above them add \
+     more). **✗** succeeds, · is stopped, ? cannot be tried on the machine that this \
      was written on, or is stopped there even without a container. `host` is no container at all; for an ordinary user \
      it is a user namespace, as steps 01 to 04 ask for root. Root starts steps 05 to 08 with `--uid-map \
      0:100000:65536 --gid-map 0:100000:65536`, and 08 and 09 have limits: `--cpus 0.25 --memory 64M --pids 64`.\n\n\
