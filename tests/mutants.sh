@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# mutants.sh [WORD]: breaks one mechanism after the other in a copy of this tree, as tests/mutants says, and prints the
-# claim or the test that notices. Fails when nobody does, and when a rule no longer applies. With WORD only the mutants whose line
-# contains it. Takes 10 to 20 minutes.
+# mutants.sh [PATTERN]: breaks one mechanism after the other in a copy of this tree, as tests/mutants says, and prints the
+# claim or the test that notices. Fails when nobody does, and when a rule no longer applies. With PATTERN only the mutants whose
+# lines match it. Takes 10 to 20 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export RUST_BACKTRACE=0
@@ -24,7 +24,8 @@ verdict() {
     grep '^not ok' "$log" && return
     for test in escape host bad_input; do
         filter=$([ $test = bad_input ] || echo "$step")
-        cargo test --quiet -p harness --test $test -- $filter > "$log" 2>&1 || sed -n "s/^test \(.*\)\.\.\. FAILED/$test: \1/p" "$log"
+        cargo test --quiet -p harness --test $test -- $filter > "$log" 2>&1 ||
+            sed -n "s/^test \(.*\)\.\.\. FAILED/$test: \1/p; s/^\([a-z0-9-]*: expected\) Some/attack \1 /p" "$log"
     done
 }
 
@@ -46,7 +47,7 @@ while IFS='|' read -r step says file script <&3; do
         printf 'caught    %s: %s\n%s\n' "$step" "$says" "$(sed 's/^not ok [0-9]* - //; s/^/            /' <<< "$found" | head -3)"
         caught=$((caught + 1))
     fi
-done 3< <(grep -v '^#' tests/mutants | grep -F -- "${1:-|}")
+done 3< <(grep -v '^#' tests/mutants | grep -E -- "${1:-.}")
 # A cleaner that was broken has left groups of launchers that are no more.
 for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name 'container-[0-9]*' 2> /dev/null); do
     [ -e "/proc/${group##*-}" ] || rmdir "$group" 2> /dev/null || true

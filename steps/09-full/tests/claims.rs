@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use harness::{Container, Identity, Process, about, chapter, claim, property, wait_until};
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// What docker and runc call dangerous: SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_TIME, MAC_OVERRIDE,
 /// MAC_ADMIN, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE; and NET_ADMIN and NET_RAW (linux/capability.h).
@@ -175,6 +177,10 @@ fn process() -> Vec<harness::Claim> {
             step.expect("open /proc/1/exe", opened).equals(Err(Errno::EACCES))
         })
         .only(Identity::Root),
+        claim("nobody inside gets to the program that process 1 was made from (CVE-2019-5736)", |step| {
+            let found = step.output(&["sh", "-c", "readlink /proc/1/exe; :"])?;
+            step.expect("readlink /proc/1/exe", found.line()).equals("")
+        }),
         claim("the container has a time namespace of its own", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("time namespace of the payload", container.payload.ns("time")?)
@@ -206,6 +212,22 @@ fn life() -> Vec<harness::Claim> {
             step.expect("ended", ended.is_ok()).equals(true)?;
             step.expect("exit code", container.wait()?.code()).equals(128 + libc::SIGTERM)
         }),
+        property("process 1 passes a signal on to the payload", |step| {
+            let wait = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done";
+            let mut container = step.start(&["bash", "-c", wait])?;
+            container.read_line()?;
+            kill(Pid::from_raw(process_1(&container)?.pid), Signal::SIGTERM).context("kill process 1")?;
+            let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+            step.expect("the payload ends", ended.is_ok()).equals(true)?;
+            step.expect("exit code", container.wait()?.code()).equals(9)
+        }),
+        property("the payload dies with its launcher, though its ids are others by then", |step| {
+            let mut container = step.start(&["sleep", "30"])?;
+            container.kill_launcher()?;
+            let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+            step.expect("the payload ends", ended.is_ok()).equals(true)
+        })
+        .hint("the place of pid::die_with in steps/09-full/src/main.rs"),
         property("the payload's exit code comes back", |step| {
             step.expect("exit code", step.output(&["sh", "-c", "exit 7"])?.code()).equals(7)
         }),
