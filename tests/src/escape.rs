@@ -277,3 +277,24 @@ impl Expectation {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attack_that_comes_back_is_not_stopped_for_good() {
+        let mut expectation = Expectation::default();
+        expectation.set("a", Identity::Root, "XX..XX....".chars().map(Mark::of).collect());
+        expectation.set("b", Identity::Root, "XXXXXXXXXX".chars().map(Mark::of).collect());
+        assert_eq!(expectation.stopped_for_good("a", Identity::Root), Some(6));
+        assert_eq!(expectation.stopped_for_good("b", Identity::Root), None);
+    }
+
+    #[test]
+    fn a_line_of_escape_is_a_name_a_result_and_evidence() {
+        let answers = parse("sysrq\tstopped\tEACCES\r\nnonsense\nterminal\tsucceeded\ttyped\n");
+        assert_eq!(answers.len(), 2);
+        assert_eq!((answers["sysrq"].mark, answers["sysrq"].evidence.as_str()), (Mark::Stopped, "EACCES"));
+    }
+}
