@@ -12,7 +12,7 @@
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
 #   make book        the book, in docs/book (mdbook is installed for that)
 #   make test        check every claim of every chapter on this machine
-#   make mutants     break the steps in some fifty ways and see every one noticed (20 minutes)
+#   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
 #   make clean       remove what was built
 
 MAKEFLAGS += --no-print-directory

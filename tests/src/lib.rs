@@ -23,6 +23,10 @@
 //! before, where the kernel must refute it: a check that cannot fail proves nothing. What decides is what the kernel
 //! shows from outside, never what a program prints about itself.
 //!
+//! `make check` tells the claims to a reader: `src/bin/check.rs`. `make escape` lets attacks loose: those of
+//! [`attacks`] run inside a container as the program `escape`, and `src/bin/escapes.rs` starts the containers and draws
+//! the table. `make mutants` breaks the steps, to see that the claims notice.
+//!
 //! Nothing of this happens on the machine itself, but on a [`Host`] that stands in for it: a process in namespaces of
 //! its own. An experiment may rename such a host, mount on it and leave messages there; it goes with the process.
 

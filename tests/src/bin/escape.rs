@@ -158,20 +158,23 @@ impl Drop for Queues {
 
 /// Becomes `command`, with a key in a session keyring that goes with it.
 fn careless(command: &[&str]) -> Result<()> {
+    let _ = lay_key(); // inside another container there may be no keyrings: then there is no key to find
+    let words = command.iter().map(|&word| CString::new(word)).collect::<Result<Vec<_>, _>>()?;
+    let program = words.first().context("no command")?;
+    let Err(errno) = execvp(program, &words);
+    Err(errno).with_context(|| format!("exec {}", command[0]))
+}
+
+fn lay_key() -> nix::Result<()> {
     const JOIN_SESSION_KEYRING: libc::c_int = 1;
     const SESSION: libc::c_int = -3;
     let value = c"secret";
     // SAFETY: a null pointer asks for an anonymous keyring; the strings outlive the calls.
     unsafe {
-        let keyring = libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<u8>());
-        Errno::result(keyring).context("keyctl KEYCTL_JOIN_SESSION_KEYRING")?;
+        Errno::result(libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<u8>()))?;
         let key = libc::syscall(libc::SYS_add_key, c"user".as_ptr(), KEY.as_ptr(), value.as_ptr(), 6, SESSION);
-        Errno::result(key).context("add_key")?;
+        Errno::result(key).map(drop)
     }
-    let words = command.iter().map(|&word| CString::new(word)).collect::<Result<Vec<_>, _>>()?;
-    let program = words.first().context("no command")?;
-    let Err(errno) = execvp(program, &words);
-    Err(errno).with_context(|| format!("exec {}", command[0]))
 }
 
 /// Runs `command` with a new terminal as its controlling terminal and standard input. Its last argument says which.
