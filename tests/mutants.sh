@@ -31,7 +31,7 @@ verdict() {
 
 before=
 while IFS='|' read -r step says file script <&3; do
-    step=${step// /} file=steps/${file// /} says=${says# } script=${script# }
+    step=${step// /} file=steps/${file// /} says=${says# } says=${says% } script=${script# }
     [ "${before:-$step}" = "$step" ] || cargo build --quiet -p "step-$before"   # the next step is compared with it
     before=$step
     cp "$file" "$copy/original"

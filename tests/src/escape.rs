@@ -148,7 +148,7 @@ impl<'a> Site<'a> {
     }
 
     /// `argv` makes a command line of the words for `escape`; `terminal` says that more words may be appended to it.
-    fn attack(mut self, argv: &dyn Fn(&[&str]) -> Result<Vec<String>>, terminal: bool) -> Result<Answers> {
+    fn attack(self, argv: &dyn Fn(&[&str]) -> Result<Vec<String>>, terminal: bool) -> Result<Answers> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let output = self.run(&[], &argv(&words)?)?;
         let mut answers = parse(&output.stdout);
@@ -159,7 +159,6 @@ impl<'a> Site<'a> {
             let untried = Answer { mark: Mark::Untried, evidence: "not tried".into() };
             answers.insert(TERMINAL.into(), untried);
         }
-        self.end()?;
         let missing = all().iter().find(|attack| !answers.contains_key(attack.name)).map(|attack| attack.name);
         let why = output.stderr.lines().next().unwrap_or("no answer");
         ensure!(missing.is_none(), "{why}");
@@ -176,11 +175,13 @@ impl<'a> Site<'a> {
         let launch = if geteuid().is_root() { launch.groups(&[GROUP]) } else { launch };
         launch.attempt(&command)
     }
+}
 
+impl Drop for Site<'_> {
     /// Lets the decoys be removed.
-    fn end(&mut self) -> Result<()> {
-        kill(Pid::from_raw(self.decoys.process().pid), Signal::SIGTERM).context("kill the decoys")?;
-        self.decoys.wait().map(drop)
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.decoys.process().pid), Signal::SIGTERM);
+        let _ = self.decoys.wait();
     }
 }
 
