@@ -12,6 +12,8 @@
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
 #   make book        the book, in docs/book (mdbook is installed for that)
 #   make test        check every claim of every chapter on this machine
+#   make bench       how long a start takes, beside other programs that start containers
+#   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
 #   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
 #   make clean       remove what was built
 
@@ -42,7 +44,7 @@ rootfs: build
 
 step-%: rootfs
 	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
-	@$(sudo) $(BIN)/$(name) $(ARGS) $(ROOTFS) $(CMD)
+	@$(sudo) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(value CMD)
 
 diff-%:
 	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
@@ -61,7 +63,7 @@ trace-%: rootfs
 	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
 	@command -v strace >/dev/null || { echo "strace is not installed: sudo apt install strace" >&2; exit 1; }
 	@: > target/trace-$*   # ours, even where strace runs as root
-	@$(sudo) strace -f -y -s 64 -o target/trace-$* -e trace=$(CALLS) $(BIN)/$(name) $(ARGS) $(ROOTFS) $(or $(CMD),true); \
+	@$(sudo) strace -f -y -s 64 -o target/trace-$* -e trace=$(CALLS) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(or $(value CMD),true); \
 	    code=$$?; awk '!/$(subst /,\/,$(NOISE))/ || /$(subst /,\/,$(SHOWN))/' target/trace-$*; exit $$code
 
 # The built claims of these packages, in the order of the chapters: cargo alone knows their names.
@@ -88,10 +90,15 @@ demo: rootfs
 	@steps/09-full/demo.sh $(BIN) $(ROOTFS)
 
 ssh: build
-	@steps/09-full/ssh.sh $(BIN) '$(CMD)'
+	@steps/09-full/ssh.sh $(BIN) '$(value CMD)'
+
+# Others are compared as they are installed here: unshare, bwrap, runc, crun, podman.
+bench stress: rootfs
+	@cargo build --quiet --release --workspace --bins
+	@steps/09-full/bench/$@.sh target/release $(ROOTFS)
 
 test: rootfs
-	@cargo test --quiet --workspace
+	@cargo test --quiet --workspace --no-fail-fast
 
 mutants:
 	@tests/mutants.sh
@@ -103,4 +110,4 @@ book:
 clean:
 	cargo clean --quiet
 
-.PHONY: help build rootfs check escape demo ssh test mutants book clean
+.PHONY: help build rootfs check escape demo ssh bench stress test mutants book clean

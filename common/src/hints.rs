@@ -120,6 +120,14 @@ const HINTS: &[Hint] = &[
         always,
         "both the old and the new root must be mount points and neither may be shared; nor can an initramfs be left",
     ),
+    hint(&["listen on"], Errno::EADDRINUSE, always, "`ss -tlnp` shows who has that port; choose another one"),
+    hint(
+        &["listen on"],
+        Errno::EACCES,
+        not_root,
+        "ports below 1024 (sysctl net.ipv4.ip_unprivileged_port_start) are root's: choose a higher one",
+    ),
+    hint(&["listen on"], Errno::EADDRNOTAVAIL, always, "this machine has no such address: `ip address` lists them"),
     hint(
         &["cgroup"],
         Errno::EACCES,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::plan::Plan;
 
-const PROGRAMS: [&str; 5] = ["queue", "server", "client", "cpu-hog", "mem-hog"];
+const PROGRAMS: [&str; 7] = ["queue", "server", "client", "cpu-hog", "mem-hog", "seccomp-demo", "typist"];
 
 /// Plans those of them that are built: they lie beside this program.
 pub fn add(plan: &mut Plan) -> Result<()> {

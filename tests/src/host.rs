@@ -171,8 +171,8 @@ impl Host {
         self.rootfs_with("probe")
     }
 
-    /// Such a copy with a program of this crate in /bin.
-    pub(crate) fn rootfs_with(&self, name: &str) -> Result<Scratch> {
+    /// Such a copy with a program of this workspace in /bin.
+    pub fn rootfs_with(&self, name: &str) -> Result<Scratch> {
         let copy = self.copy_of_rootfs()?;
         let program = places::binary(name)?;
         for library in places::libraries(&program)? {

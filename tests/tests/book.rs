@@ -49,6 +49,7 @@ struct Exchange {
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1); // CPU figures suffer from the work of another page
+    let _ = Command::new("make").arg("rootfs").current_dir(top()).output(); // what it says of this machine is in no transcript
     let trials = pages().and_then(|pages| pages.into_iter().map(trial).collect::<Result<Vec<_>>>());
     match trials {
         Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),

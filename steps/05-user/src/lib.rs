@@ -19,11 +19,12 @@ pub use map::IdMap;
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Options {
-    /// User ids IN, IN+1 … inside are OUT, OUT+1 … outside, COUNT of them; repeatable [default: 0 inside is you]
+    /// User ids IN, IN+1 … inside are OUT, OUT+1 … outside, COUNT of them; repeatable [default: 0 inside is you; in step
+    /// 09 a range]
     #[arg(long, value_name = "IN:OUT:COUNT")]
     pub uid_map: Vec<IdMap>,
 
-    /// The same for group ids [default: 0 inside is your group]
+    /// The same for group ids [default: 0 inside is your group; in step 09 a range]
     #[arg(long, value_name = "IN:OUT:COUNT")]
     pub gid_map: Vec<IdMap>,
 

@@ -22,8 +22,9 @@ pub struct Root(OwnedFd);
 /// # Errors
 /// EPERM outside a mount namespace that one owns; ENOENT, ENOTDIR, EACCES as path_resolution(7) says.
 pub fn root(rootfs: &Path) -> Result<Root> {
-    // Where / is shared, as systemd makes it, each mount of ours would appear on the host, and pivot_root would say
-    // EINVAL (mount_namespaces(7)).
+    // Where / is shared, as systemd makes it, each mount here would appear on the host as well, and pivot_root would say
+    // EINVAL. Together with a user namespace the kernel makes ours slaves: then it is only the host's new mounts that
+    // would still appear here (mount_namespaces(7)).
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).context("make / private")?;
     let what = || format!("root filesystem {}", rootfs.display());
     mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).with_context(what)?;

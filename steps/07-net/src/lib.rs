@@ -97,8 +97,7 @@ impl Link {
     pub fn plug(&self, container: &Container) -> Result<()> {
         let name = format!("veth{}", process::id());
         netlink::add_veth(&name, "eth0", container.pid)?;
-        netlink::add_address(&name, self.host)?;
-        netlink::set_up(&name)
+        netlink::add_address(&name, self.host)
     }
 
     /// The child's part: a new namespace has but a loopback interface that is down (network_namespaces(7)).

@@ -18,12 +18,12 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 
-/// `ip link add NAME type veth peer name PEER netns PID`: made in place, the peer needs no moving.
+/// `ip link add NAME up type veth peer name PEER netns PID`: made in place, the peer needs no moving.
 pub fn add_veth(name: &str, peer: &str, pid: Pid) -> Result<()> {
     let mut end = LinkMessage::default();
     end.attributes.push(LinkAttribute::IfName(peer.into()));
     end.attributes.push(LinkAttribute::NetNsPid(pid.as_raw() as u32));
-    let mut link = LinkMessage::default();
+    let mut link = link_up();
     let kind = [LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end)))];
     link.attributes.push(LinkAttribute::IfName(name.into()));
     link.attributes.push(LinkAttribute::LinkInfo(kind.into()));
@@ -32,11 +32,16 @@ pub fn add_veth(name: &str, peer: &str, pid: Pid) -> Result<()> {
 
 /// `ip link set NAME up`
 pub fn set_up(name: &str) -> Result<()> {
-    let mut link = LinkMessage::default();
+    let mut link = link_up();
     link.header.index = index(name)?;
+    request(RouteNetlinkMessage::SetLink(link), NLM_F_ACK).with_context(|| format!("set {name} up")).map(drop)
+}
+
+fn link_up() -> LinkMessage {
+    let mut link = LinkMessage::default();
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;
-    request(RouteNetlinkMessage::SetLink(link), NLM_F_ACK).with_context(|| format!("set {name} up")).map(drop)
+    link
 }
 
 /// `ip addr add ADDRESS dev NAME`

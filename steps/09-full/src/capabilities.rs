@@ -35,17 +35,21 @@ const KEPT: [Capability; 10] = [
 /// # Errors
 /// EPERM for one that was asked for and that the launcher's own user namespace does not give.
 pub fn limit(options: &Options) -> Result<()> {
-    let kept = options.kept();
+    keep(&options.kept())
+}
+
+/// Makes all five sets `kept`.
+pub fn keep(kept: &CapsHashSet) -> Result<()> {
     // The bounding set comes first: it takes CAP_SETPCAP, which may not be among those that stay.
-    for capability in caps::read(None, CapSet::Bounding).context("read the bounding set")?.difference(&kept) {
+    for capability in caps::read(None, CapSet::Bounding).context("read the bounding set")?.difference(kept) {
         caps::drop(None, CapSet::Bounding, *capability).with_context(|| format!("drop {capability}"))?;
     }
     // None can be inheritable that is not permitted, nor ambient that is not both.
     caps::clear(None, CapSet::Ambient).context("clear the ambient set")?;
     for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
-        caps::set(None, set, &kept).with_context(|| format!("capset {set:?}"))?;
+        caps::set(None, set, kept).with_context(|| format!("capset {set:?}"))?;
     }
-    caps::set(None, CapSet::Ambient, &kept).context("set the ambient set")
+    caps::set(None, CapSet::Ambient, kept).context("set the ambient set")
 }
 
 impl Options {

@@ -1,54 +1,57 @@
 //! Idmapped mount: the root filesystem belongs to the container's root, while on the disk nothing changes its owner.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{ffi::CString, io};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::unistd::{geteuid, pause};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{chdir, geteuid, pause};
 use user::Options;
 
-/// The root filesystem as a mount that is not attached anywhere yet; none where the ids outside and inside are the same
-/// or the caller may not shift them.
-pub struct Shifted(Option<OwnedFd>);
-
-/// Makes a copy of the mount on `rootfs` in which all owners are shifted as the ids are: what is root's on the disk is
-/// the container's root's. Takes CAP_SYS_ADMIN over the filesystem, and so is root's business.
-pub fn shift(rootfs: &Path, options: &Options) -> Result<Shifted> {
+/// Replaces `rootfs` by a mount of it in which all owners are shifted as the ids are: what is root's on the disk is the
+/// container's root's. That takes CAP_SYS_ADMIN over the filesystem, and so is root's business.
+pub fn shift(rootfs: &mut PathBuf, options: &Options) -> Result<()> {
     if !geteuid().is_root() || options.uid_map.iter().all(|map| map.inside == map.outside) {
-        return Ok(Shifted(None));
+        return Ok(());
     }
     let tree = open_tree(rootfs).with_context(|| format!("root filesystem {}", rootfs.display()))?;
-    match set_idmap(&tree, &user_namespace(options)?) {
-        Ok(()) => Ok(Shifted(Some(tree))),
-        Err(errno) => {
-            let what = format!("idmapped mount of {}: {}", rootfs.display(), errno.desc());
-            common::warn(
-                &what,
-                "its filesystem, or a kernel before 5.12, has none: what is root's will be nobody's inside",
-            );
-            Ok(Shifted(None))
-        }
+    if let Err(errno) = set_idmap(&tree, &user_namespace(options)?) {
+        let what = format!("idmapped mount of {}: {}", rootfs.display(), errno.desc());
+        common::warn(
+            &what,
+            "its filesystem, or a kernel before 5.12, has none: what is root's will be nobody's inside",
+        );
     }
+    attach(&tree, rootfs)?;
+    *rootfs = ROOTFS.into();
+    Ok(())
 }
 
-impl Shifted {
-    /// Attaches it over `rootfs`, in this mount namespace.
-    ///
-    /// Comes before [`user::become_root`]: on the way there may be directories that only the caller may enter.
-    pub fn attach(&self, rootfs: &Path) -> Result<()> {
-        let Some(tree) = &self.0 else { return Ok(()) };
-        let path = c_string(rootfs)?;
-        // SAFETY: two descriptors and two strings that outlive the call.
-        let result = unsafe {
-            let (from, to, empty) = (tree.as_raw_fd(), libc::AT_FDCWD, c"".as_ptr());
-            libc::syscall(libc::SYS_move_mount, from, empty, to, path.as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH)
-        };
-        Errno::result(result).map(drop).with_context(|| format!("move_mount to {}", rootfs.display()))
-    }
+const ROOTFS: &str = "rootfs";
+
+/// Attaches it where the container's root can get at it: on the way to the present place there may be directories that
+/// only the caller may enter. Working directories are found again in the mounts of a clone, so this one is made the
+/// parent of the new place. Nobody sees it, for all this is in a mount namespace of the launcher's.
+fn attach(tree: &OwnedFd, rootfs: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("unshare CLONE_NEWNS")?;
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("make / private")?;
+    mount(Some("tmpfs"), rootfs, Some("tmpfs"), MsFlags::empty(), Some("mode=755,size=4k"))
+        .with_context(|| format!("root filesystem {}", rootfs.display()))?;
+    chdir(rootfs).with_context(|| format!("chdir {}", rootfs.display()))?;
+    fs::create_dir(ROOTFS).context("mkdir rootfs")?;
+    let path = c_string(Path::new(ROOTFS))?;
+    // SAFETY: two descriptors and two strings that outlive the call.
+    let result = unsafe {
+        let (from, to, empty) = (tree.as_raw_fd(), libc::AT_FDCWD, c"".as_ptr());
+        libc::syscall(libc::SYS_move_mount, from, empty, to, path.as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH)
+    };
+    Errno::result(result).map(drop).context("move_mount to rootfs")
 }
 
 /// A user namespace with the container's maps. The kernel takes them from there and does not keep it.

@@ -1,4 +1,5 @@
-//! Ids: 65536 for every container, of which none outside is anybody's: root's is not root, and a user's not the user.
+//! Ids: 65536 for the container, which outside are nobody's. Only where the caller has no such range is root inside the
+//! caller.
 
 use std::fs;
 use std::io::{PipeReader, Read, pipe};
@@ -44,7 +45,10 @@ fn map(inside: u32, (outside, count): (u32, u32)) -> IdMap {
 
 /// The caller's first range in the text of subuid(5) or subgid(5), by name or by number.
 fn subordinate(text: &str, uid: u32) -> Option<(u32, u32)> {
-    let name = User::from_uid(uid.into()).ok().flatten().map(|user| user.name);
+    let name = match uid {
+        0 => Some("root".into()), // needs no look-up
+        _ => User::from_uid(uid.into()).ok().flatten().map(|user| user.name),
+    };
     text.lines().find_map(|line| {
         let mut fields = line.split(':');
         let owner = fields.next()?;

@@ -6,10 +6,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use anyhow::{Context, Result};
-use libc::{SI_USER, SIGCHLD, c_int, siginfo_t};
+use libc::{SI_USER, SIGCHLD, SIGHUP, c_int, siginfo_t};
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork};
+
+use crate::descriptors;
 
 /// Starts the payload as a child of this process and stays until it has ended.
 ///
@@ -17,15 +19,23 @@ use nix::unistd::{ForkResult, Pid, fork};
 /// dies of SIGTERM and of Ctrl-C as it would anywhere.
 pub fn run(command: &[OsString]) -> Result<Infallible> {
     // Blocked from before the fork on, signals wait to be fetched: none is lost, and no handler is needed.
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).context("sigprocmask")?;
+    SigSet::all().thread_set_mask().context("sigprocmask")?;
     // SAFETY: this process has one thread.
     match unsafe { fork() }.context("fork")? {
-        ForkResult::Child => {
-            before.thread_set_mask().context("sigprocmask")?;
-            common::exec(command)
+        ForkResult::Child => become_payload(command),
+        ForkResult::Parent { child } => {
+            // SAFETY: from here this process ends without dropping anything.
+            let Err(error) = unsafe { descriptors::close_all() }.and_then(|()| serve(child));
+            // SAFETY: as below.
+            unsafe { libc::_exit(common::report(&error).into()) }
         }
-        ForkResult::Parent { child } => serve(child),
     }
+}
+
+/// Executes the command, with no signal blocked.
+pub fn become_payload(command: &[OsString]) -> Result<Infallible> {
+    SigSet::empty().thread_set_mask().context("sigprocmask")?;
+    common::exec(command)
 }
 
 fn serve(payload: Pid) -> Result<Infallible> {
@@ -33,8 +43,9 @@ fn serve(payload: Pid) -> Result<Infallible> {
         let signal = next_signal()?;
         if signal.si_signo == SIGCHLD {
             reap(payload)?;
-        } else if signal.si_code <= SI_USER {
-            // Sent by a process. What the terminal sends (SI_KERNEL) has already reached the payload.
+        } else if signal.si_code <= SI_USER || signal.si_signo == SIGHUP {
+            // Sent by a process. What the terminal sends (SI_KERNEL) has already reached the payload; but that it hangs
+            // up is told to the session's first process alone, and that is this one.
             // SAFETY: numbers alone. That it may have ended by now is no error.
             unsafe { libc::kill(payload.as_raw(), signal.si_signo) };
         }

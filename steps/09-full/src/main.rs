@@ -1,8 +1,6 @@
-//! The complete container.
+//! The container so far.
 
 use std::process::ExitCode;
-
-use full::{capabilities, idmap, ids, init, masks, process, volumes};
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
@@ -12,9 +10,7 @@ struct Args {
     #[command(flatten)] user: user::Options,
     #[command(flatten)] net: net::Options,
     #[command(flatten)] cgroup: cgroup::Options,
-    #[command(flatten)] volumes: volumes::Options,
-    #[command(flatten)] process: process::Options,
-    #[command(flatten)] capabilities: capabilities::Options,
+    #[command(flatten)] full: full::Options,
     #[command(flatten)] common: common::Args,
 }
 
@@ -30,36 +26,32 @@ const NAMESPACES: &[libc::c_int] = &[
 
 fn main() -> ExitCode {
     common::run(|mut args: Args| {
-        ids::choose(&mut args.user)?;
-        let rootfs = idmap::shift(&args.common.rootfs, &args.user)?;
+        let outside = full::prepare(&args.full, &mut args.user, &mut args.common.rootfs)?;
         let link = net::host()?.reserve(&args.net)?;
         let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            rootfs.attach(&args.common.rootfs)?;
-            let root = mount::root(&args.common.rootfs)?;
             user::become_root(&args.user)?;
+            pid::die_with(launcher)?;
             link.up()?;
             group.enter()?;
             uts::set_names(&args.uts)?;
+            let root = mount::root(&args.common.rootfs)?;
             mount::proc(&root)?;
             mount::dev(&root)?;
             net::sysfs(&root)?;
             cgroup::view(&root)?;
-            volumes::bind(&root, &args.volumes)?;
+            full::volumes::bind(&root, &args.full.volumes)?;
             mount::pivot(root)?;
-            masks::cover()?;
-            volumes::restrict_all(&args.volumes)?;
-            process::settle(&args.process)?;
-            capabilities::limit(&args.capabilities)?;
-            pid::die_with(launcher)?;
-            process::close_descriptors_on_exec()?;
-            init::run(&args.common.command)
+            outside.terminal.attach()?;
+            full::confine(&args.full, launcher)?;
+            full::init::run(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
         link.plug(&container)?;
+        let _proxy = outside.ports.forward(&container)?;
         gate.open()?;
-        group.report(container.wait()?)
+        group.report(outside.wait(container)?)
     })
 }

@@ -2,13 +2,15 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{stderr, stdin, stdout};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use caps::CapSet;
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, chdir, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, chdir, fchown, getuid, isatty, setgroups, setresgid, setresuid};
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -27,7 +29,7 @@ pub struct Options {
     user: Option<(Uid, Gid)>,
 }
 
-/// include/uapi/linux/keyctl.h, keyctl(2)
+/// keyctl(2)
 const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
 
 /// linux/sched.h, time_namespaces(7): the last of the eight namespaces, too new for libc
@@ -37,13 +39,19 @@ const CLONE_NEWTIME: libc::c_int = 0x80;
 ///
 /// Comes before [`pid::die_with`], which a change of ids would undo.
 pub fn settle(options: &Options) -> Result<()> {
-    own_keyring()?;
     own_clocks()?;
-    clean_environment(options);
-    chdir(&options.workdir).with_context(|| format!("chdir {}", options.workdir.display()))?;
-    options.user.map_or(Ok(()), become_user)?;
+    arrive(options)?;
     // Nobody inside is to look at, or through /proc/1/exe to write to, what process 1 was made from (CVE-2019-5736).
     prctl::set_dumpable(false).context("prctl PR_SET_DUMPABLE")
+}
+
+/// The part of it that also concerns a process which comes later.
+pub fn arrive(options: &Options) -> Result<()> {
+    own_keyring()?;
+    chdir(&options.workdir).with_context(|| format!("chdir {}", options.workdir.display()))?;
+    options.user.map_or(Ok(()), become_user)?;
+    clean_environment(options);
+    Ok(())
 }
 
 /// The session keyring would be the launcher's, with the keys of a whole login in it (session-keyring(7)).
@@ -68,7 +76,7 @@ fn own_clocks() -> Result<()> {
 /// Tokens and passwords live in environments, and paths in them name another root. (PATH is set by exec.)
 fn clean_environment(options: &Options) {
     let term = env::var_os("TERM").map(|term| ("TERM".into(), term));
-    let home = [("HOME".into(), if options.user.is_some() { "/" } else { "/root" }.into())];
+    let home = [("HOME".into(), if getuid().is_root() { "/root" } else { "/" }.into())];
     let given = options.env.iter().map(|(name, value)| (name.into(), value.into()));
     let ours: Vec<(OsString, OsString)> = home.into_iter().chain(term).chain(given).collect();
     // SAFETY: this process has one thread.
@@ -78,23 +86,26 @@ fn clean_environment(options: &Options) {
 }
 
 fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
+    for descriptor in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
+        if isatty(descriptor).unwrap_or(false) {
+            fchown(descriptor, Some(uid), None).context("--user: fchown the terminal")?; // as login(1) does
+        }
+    }
     match setgroups(&[gid]) {
         Err(Errno::EPERM) => {} // a single id is mapped, and no group can be dropped
         result => result.with_context(|| format!("setgroups {gid}"))?,
     }
-    // Leaving id 0 takes all capabilities; which of them go is not decided here.
-    prctl::set_keepcaps(true).context("prctl PR_SET_KEEPCAPS")?;
-    setresgid(gid, gid, gid).with_context(|| format!("--user: setresgid {gid}"))?;
-    setresuid(uid, uid, uid).with_context(|| format!("--user: setresuid {uid}"))?;
-    let permitted = caps::read(None, CapSet::Permitted).context("read the permitted set")?;
-    caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
+    take_ids(uid, gid)
 }
 
-/// Leaves the payload standard input, output and error: any other open descriptor would be a way out of its root.
-pub fn close_descriptors_on_exec() -> Result<()> {
-    // SAFETY: sets a flag of descriptors and closes none.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    Errno::result(result).map(drop).context("close_range")
+/// Takes on these ids and keeps the capabilities.
+pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
+    // Leaving id 0 takes all capabilities; which of them go is not decided here.
+    prctl::set_keepcaps(true).context("prctl PR_SET_KEEPCAPS")?;
+    setresgid(gid, gid, gid).with_context(|| format!("setresgid {gid}"))?;
+    setresuid(uid, uid, uid).with_context(|| format!("setresuid {uid}"))?;
+    let permitted = caps::read(None, CapSet::Permitted).context("read the permitted set")?;
+    caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

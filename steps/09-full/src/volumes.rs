@@ -64,7 +64,11 @@ impl FromStr for Volume {
             _ => return Err("SRC:DST or SRC:DST:ro".into()),
         };
         match (source.is_empty(), target.trim_matches('/').is_empty()) {
-            (false, false) => Ok(Volume { source: source.into(), target: target.into(), read_only }),
+            (false, false) => {
+                // The launcher will not stay in the directory that it was started in.
+                let source = std::path::absolute(source).map_err(|error| error.to_string())?;
+                Ok(Volume { source: source.display().to_string(), target: target.into(), read_only })
+            }
             _ => Err("SRC and DST name a file or a directory each, and DST is not /".into()),
         }
     }

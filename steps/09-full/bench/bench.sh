@@ -1,0 +1,73 @@
+#!/bin/bash
+# bench.sh BIN ROOTFS: what a container costs to start and end, next to those of others, and as more of them run.
+# Whole commands with a payload that does nothing, in one run; absolute times mean little on a machine that is shared.
+set -euo pipefail
+here=$(dirname "$0") bin=$(realpath "$1") rootfs=$(realpath "$2") runs=${RUNS:-200}
+for tool in hyperfine cc; do
+    command -v $tool > /dev/null || { echo "$tool is not installed: sudo apt install hyperfine gcc" >&2; exit 1; }
+done
+tmp=$(mktemp -d) running=()
+finish() {
+    for pid in "${running[@]}"; do kill "$pid" 2> /dev/null || true; done
+    wait; rm -rf "$tmp"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+cc -O2 -static -o "$tmp/floor" "$here/floor.c"
+
+names=() commands=()
+add() { # NAME COMMAND: taken where it runs here
+    if bash -c "$2" > "$tmp/log" 2>&1; then names+=("$1") commands+=("$2"); else echo "not compared: $1: $(tail -n 1 "$tmp/log")"; fi
+}
+bundle() { # for runc and crun: their default configuration, without a terminal
+    mkdir -p "$tmp/bundle" && (cd "$tmp/bundle" && rm -f config.json && runc spec $([ "$(id -u)" = 0 ] || echo --rootless) &&
+        sed -i 's|"terminal": true|"terminal": false|; s|"path": "rootfs"|"path": "'"$rootfs"'"|; s|"sh"$|"/bin/true"|' config.json)
+}
+
+add floor "$tmp/floor $rootfs /bin/true"
+add 09-full "$bin/09-full $rootfs /bin/true"
+[ "$(id -u)" != 0 ] || add "09-full + limits" "$bin/09-full --cpus 1 --memory 64M --pids 100 $rootfs /bin/true"
+add "09-full, seccomp off" "$bin/09-full --seccomp off $rootfs /bin/true"
+add 08-cgroup "$bin/08-cgroup $rootfs /bin/true"
+add 06-mount "$bin/06-mount $rootfs /bin/true"
+add unshare "unshare -U -r -m -u -i -n -p -f -C -T --mount-proc --root=$rootfs /bin/true"
+add bwrap "bwrap --unshare-all --bind $rootfs / --proc /proc --dev /dev --tmpfs /tmp /bin/true"
+if command -v runc > /dev/null && bundle; then
+    add runc "runc --root $tmp/state run -b $tmp/bundle bench-\$\$"
+    # crun takes v1 or v2, not a mixture: in a mount namespace of its own it is spared the sight of the v2 tree.
+    add crun "unshare -m sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; crun --root $tmp/state run -b $tmp/bundle bench-\$\$'"
+fi
+[ "$(id -u)" != 0 ] || add podman "unshare -m -n podman --root $tmp/podman --runroot $tmp/podman2 --cgroup-manager=cgroupfs --runtime runc \
+    run --rm --network=none --ulimit nofile=1024:1024 --ulimit nproc=4096:4096 --rootfs $rootfs /bin/true"
+
+echo; echo "as $(id -un), $runs runs of each; times in ms, memory in KiB"
+args=()
+for i in "${!names[@]}"; do args+=(-n "${names[$i]}" "${commands[$i]}"); done
+hyperfine --shell=bash --warmup 3 --runs "$runs" --export-csv "$tmp/times" "${args[@]}" > /dev/null 2>&1
+rss() { command -v /usr/bin/time > /dev/null && bash -c "/usr/bin/time -f %M $1" 2>&1 > /dev/null | tail -n 1 || echo -; }
+printf '%-22s %8s %8s %8s %8s %9s\n' "" median min max "x floor" memory
+floor=$(awk -F, '$1 == "floor" { print $(NF-4) }' "$tmp/times")
+for i in "${!names[@]}"; do
+    awk -F, -v name="${names[$i]}" -v floor="$floor" -v rss="$(rss "${commands[$i]}")" \
+        '{ line = $0; gsub(/"[^"]*"/, "", line) } index($0, name ",") == 1 || index($0, "\"" name "\",") == 1 {
+            printf "%-22s %8.2f %8.2f %8.2f %8.2f %9s\n", name, $(NF-4) * 1000, $(NF-1) * 1000, $NF * 1000, $(NF-4) / floor, rss }' "$tmp/times"
+done
+
+echo; echo "with so many containers already running, median of 20 starts"
+for count in 0 1 10 100 500; do
+    while [ ${#running[@]} -lt "$count" ]; do
+        "$bin/09-full" "$rootfs" sleep 3600 < /dev/null > /dev/null 2>&1 &
+        running+=($!)
+    done
+    sleep 1
+    hyperfine -N --warmup 2 --runs 20 --export-csv "$tmp/one" "$bin/09-full $rootfs /bin/true" > /dev/null 2>&1
+    awk -F, -v n="$count" 'NR == 2 { printf "%6d running: %8.2f ms\n", n, $(NF-4) * 1000 }' "$tmp/one"
+done
+for pid in "${running[@]}"; do kill "$pid" 2> /dev/null || true; done; wait; running=()
+
+echo; echo "so many starts at once, median time until all have ended"
+for count in 1 2 8; do
+    all="for i in \$(seq $count); do $bin/09-full $rootfs /bin/true & done; wait"
+    hyperfine --shell=bash --warmup 2 --runs 30 --export-csv "$tmp/one" "$all" > /dev/null 2>&1
+    awk -F, -v n="$count" 'NR == 2 { printf "%6d at once: %8.2f ms, %.2f each\n", n, $(NF-4) * 1000, $(NF-4) * 1000 / n }' "$tmp/one"
+done

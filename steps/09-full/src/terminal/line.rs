@@ -1,0 +1,126 @@
+//! The line between two terminals: what the user types goes to the container's, what that one shows goes to the user's.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use anyhow::{Context, Result};
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::signal::Signal;
+
+use super::keyboard::{Keyboard, reopen};
+use super::{pty, terminals};
+
+/// The user's terminal and the master of the container's. Dropped, it has the user's set as it was before.
+pub struct Line {
+    /// None where standard input is no terminal: output alone is shown.
+    keyboard: Option<Keyboard>,
+    screen: File,
+    master: File,
+    typed: Buffer,
+    shown: Buffer,
+}
+
+impl Line {
+    /// Connects the container's terminal to the user's, and takes the keyboard.
+    pub fn new(master: OwnedFd) -> Result<Self> {
+        let input = terminals().find(|terminal| terminal.as_raw_fd() == 0);
+        let screen = terminals().find(|terminal| terminal.as_raw_fd() != 0).or(input).context("no terminal")?;
+        let mut line = Line {
+            keyboard: input.map(Keyboard::new).transpose()?,
+            screen: reopen(screen)?,
+            master: master.into(),
+            typed: Buffer::new(),
+            shown: Buffer::new(),
+        };
+        line.take()?;
+        Ok(line)
+    }
+
+    /// Takes the keyboard, and passes the size on: at the beginning, and after every stop.
+    pub fn take(&mut self) -> Result<()> {
+        self.resize();
+        self.keyboard.as_mut().map_or(Ok(()), Keyboard::take)
+    }
+
+    /// Gives the keyboard back.
+    pub fn release(&mut self) {
+        self.keyboard.iter_mut().for_each(Keyboard::release);
+    }
+
+    /// Gives the container's terminal the size of the user's.
+    pub fn resize(&self) {
+        pty::copy_size(&self.screen, &self.master);
+    }
+
+    /// Sends a signal to the container's foreground processes.
+    pub fn signal(&self, signal: Signal) {
+        pty::signal(&self.master, signal);
+    }
+
+    /// What [`Line::copy`] waits for: of each direction either something to read, or room for what was read.
+    pub fn awaits(&self, ended: bool) -> impl Iterator<Item = PollFd<'_>> {
+        let keys = keys(&self.keyboard, ended).map(|keys| self.typed.awaits(keys, &self.master));
+        keys.into_iter().chain([self.shown.awaits(&self.master, &self.screen)])
+    }
+
+    /// Copies what can be copied at once. An error says that one of the terminals has hung up, or that the container has
+    /// `ended` and all that it wrote is shown.
+    pub fn copy(&mut self, ended: bool) -> io::Result<()> {
+        if let Some(keys) = keys(&self.keyboard, ended) {
+            later(self.typed.fill(keys))?;
+            // If nobody is there any more to read the keys, there may still be something to show.
+            later(self.typed.empty(&self.master)).unwrap_or_else(|_| self.typed.pending = 0..0);
+        }
+        let filled = self.shown.fill(&self.master);
+        if ended { filled } else { later(filled) }?;
+        later(self.shown.empty(&self.screen))
+    }
+}
+
+/// The keys, as long as they are for the container: after its end they are for whoever comes next.
+fn keys(keyboard: &Option<Keyboard>, ended: bool) -> Option<&File> {
+    keyboard.as_ref().filter(|_| !ended)?.keys()
+}
+
+/// Bytes on their way in one direction.
+struct Buffer {
+    bytes: [u8; 4096],
+    pending: Range<usize>,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Buffer { bytes: [0; 4096], pending: 0..0 }
+    }
+
+    fn awaits<'a>(&self, from: &'a File, to: &'a File) -> PollFd<'a> {
+        match self.pending.is_empty() {
+            true => PollFd::new(from.as_fd(), PollFlags::POLLIN),
+            false => PollFd::new(to.as_fd(), PollFlags::POLLOUT),
+        }
+    }
+
+    /// Reads, unless something is pending.
+    fn fill(&mut self, mut from: &File) -> io::Result<()> {
+        if self.pending.is_empty() {
+            self.pending = 0..from.read(&mut self.bytes)?;
+            return if self.pending.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) };
+        }
+        Ok(())
+    }
+
+    /// Writes what is pending, or the part for which there is room.
+    fn empty(&mut self, mut to: &File) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            self.pending.start += to.write(&self.bytes[self.pending.clone()])?;
+        }
+        Ok(())
+    }
+}
+
+/// Nothing to read, or no room to write, is no error but a reason to wait.
+fn later(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == ErrorKind::WouldBlock { Ok(()) } else { Err(error) })
+}
