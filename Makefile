@@ -3,6 +3,10 @@
 #   make step-NN     build and run step NN: 01 to 09       [CMD="ps ax"] [ARGS="--hostname web"] [ROOTFS=DIR]
 #   make diff-NN     what chapter NN changes against the one before
 #   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
+#   make check-NN    what chapter NN claims, claim by claim     [VERBOSE=1] [FORMAT=json|tap] [SUDO=sudo]
+#   make check       all chapters, with a table at the end
+#   make escape-NN   what an attacker can do inside step NN, and which chapter stops it     [VERBOSE=1]
+#   make escape      all attacks on all steps, and on the other runtimes that are installed     [SUDO=sudo]
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
@@ -10,6 +14,7 @@
 #   make test        check every claim of every chapter on this machine
 #   make bench       how long a start takes, beside other programs that start containers
 #   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
+#   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
 #   make clean       remove what was built
 
 MAKEFLAGS += --no-print-directory
@@ -61,6 +66,26 @@ trace-%: rootfs
 	@$(sudo) strace -f -y -s 64 -o target/trace-$* -e trace=$(CALLS) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(or $(value CMD),true); \
 	    code=$$?; awk '!/$(subst /,\/,$(NOISE))/ || /$(subst /,\/,$(SHOWN))/' target/trace-$*; exit $$code
 
+# The built claims of these packages, in the order of the chapters: cargo alone knows their names.
+claims = cargo test --quiet --no-run $(1) --test claims && \
+    $(SUDO) $(BIN)/check $(if $(FORMAT),--format $(FORMAT)) $(if $(VERBOSE),--verbose) \
+    $$(cargo test --quiet --no-run $(1) --test claims --message-format=json | sort | sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p')
+
+check-%: rootfs
+	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+	@$(call claims,-p step-$(name))
+
+check: rootfs
+	@$(call claims,--workspace)
+
+escape-%: rootfs
+	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+	@$(sudo) $(BIN)/escapes $* $(if $(VERBOSE),--verbose)
+
+# The page of the book has what root sees as well.
+escape: rootfs
+	@$(SUDO) $(BIN)/escapes $(if $(filter 0,$(shell $(SUDO) id -u)),--page docs/src/escape.md)
+
 demo: rootfs
 	@steps/09-full/demo.sh $(BIN) $(ROOTFS)
 
@@ -75,6 +100,9 @@ bench stress: rootfs
 test: rootfs
 	@cargo test --quiet --workspace --no-fail-fast
 
+mutants:
+	@tests/mutants.sh
+
 book:
 	@command -v mdbook >/dev/null || cargo install --quiet --locked mdbook
 	@mdbook build docs
@@ -82,4 +110,4 @@ book:
 clean:
 	cargo clean --quiet
 
-.PHONY: help build rootfs demo ssh bench stress test book clean
+.PHONY: help build rootfs check escape demo ssh bench stress test mutants book clean

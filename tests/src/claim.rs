@@ -25,6 +25,7 @@ pub struct Claim {
     pub(crate) check: Check,
     before: Before,
     only: Option<Identity>,
+    hint: Option<&'static str>,
 }
 
 /// Which step a claim is refuted by.
@@ -40,12 +41,17 @@ enum Before {
 
 /// What this step brings: it holds here, and the step before is refuted.
 pub fn claim(says: &'static str, check: Check) -> Claim {
-    Claim { says, check, before: Before::Previous, only: None }
+    Claim { says, check, before: Before::Previous, only: None, hint: None }
 }
 
 /// What holds here, and may have held before.
 pub fn property(says: &'static str, check: Check) -> Claim {
-    Claim { says, check, before: Before::Nobody, only: None }
+    Claim { says, check, before: Before::Nobody, only: None, hint: None }
+}
+
+/// Claims about one part of a step: whoever breaks one is told to look at `hint`.
+pub fn about(hint: &'static str, claims: Vec<Claim>) -> Vec<Claim> {
+    claims.into_iter().map(|claim| claim.hint(hint)).collect()
 }
 
 impl Claim {
@@ -57,6 +63,17 @@ impl Claim {
     /// Is refuted by step `number`, as the steps between cannot even do what the claim is about.
     pub fn against(self, number: usize) -> Self {
         Claim { before: Before::Step(number), ..self }
+    }
+
+    /// Tells whoever breaks it where to look: a file of the step, and a function in it.
+    pub fn hint(self, hint: &'static str) -> Self {
+        Claim { hint: self.hint.or(Some(hint)), ..self }
+    }
+
+    /// Where to look when it fails on this step.
+    pub(crate) fn hint_for(&self, step: &str) -> String {
+        let code = self.hint.map_or_else(|| format!("steps/{step}/src/lib.rs and main.rs"), str::to_owned);
+        format!("{code}; chapter docs/src/{step}.md")
     }
 
     /// The number of the step that must fail it when it is claimed of step `number`.
@@ -139,12 +156,12 @@ pub(crate) fn skipped(error: &Error) -> Option<String> {
 
 /// Puts the claims of a chapter to the test. `name` is the step's, as `03-uts`.
 ///
-/// With `HARNESS_REPORT=text` or `json` in the environment it tells instead, claim by claim, what was run and what the
-/// kernel showed.
+/// With `HARNESS_REPORT=json` in the environment it tells instead, claim by claim, what was run and what the kernel
+/// showed: `make check` is made of that.
 pub fn chapter(name: &str, claims: Vec<Claim>) -> ExitCode {
     let number = STEPS.iter().position(|step| *step == name).expect("the name of a step") + 1;
-    if let Some(style) = report::wanted() {
-        return report::tell(style, number, &claims);
+    if report::wanted() {
+        return report::tell(number, &claims);
     }
     let trials = |claim: Claim| claim.identities().map(move |identity| claim.trial(number, identity));
     run(claims.into_iter().flat_map(trials).collect(), false)

@@ -6,9 +6,10 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::rc::Rc;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 /// One question to the kernel and its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Observation {
     /// What was asked, in words: `UTS namespace of the payload`.
     pub what: String,
@@ -58,9 +59,10 @@ pub fn skip<T>(reason: impl Into<String>) -> Result<T> {
 #[derive(Clone, Default)]
 pub(crate) struct Log(Rc<RefCell<Vec<Event>>>);
 
-/// An entry of the [`Log`].
-#[derive(Clone, Debug)]
-pub(crate) enum Event {
+/// A step of an experiment.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
     /// A command that was run, as one would type it.
     Command(String),
     /// A question that was answered as expected.

@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -106,6 +106,10 @@ impl Host {
         let keeper = Keeper::start(plan)?;
         let directory = places::target()?.join("tmp");
         fs::create_dir_all(&directory).with_context(|| format!("mkdir {}", directory.display()))?;
+        if by_root {
+            let owner = fs::metadata(places::target()?).context("stat target")?; // who built it will come without sudo
+            chown(&directory, Some(owner.uid()), Some(owner.gid())).context("chown target/tmp")?;
+        }
         let scratch = tempfile::Builder::new().prefix("host").tempdir_in(directory).context("mkdtemp")?;
         let host = Host { identity, plan, keeper, scratch };
         host.give(host.scratch.path())?;
@@ -224,7 +228,7 @@ impl Host {
     /// A command line as one would type it in the workspace.
     pub(crate) fn as_typed(&self, command: &str) -> String {
         let target = self.place(&places::target().unwrap_or_default()).map(|target| target.there).unwrap_or_default();
-        command.replace(&target.display().to_string(), "target")
+        command.replace(target.display().to_string().trim_end_matches('/'), "target")
     }
 
     /// Lets `command` run on this host, in `directory`, as who starts the steps here.

@@ -291,7 +291,16 @@ impl<'a> Launch<'a> {
         self.spawn(command)?.wait()
     }
 
-    fn argv(&self, command: &[&str]) -> Result<Vec<String>> {
+    /// Whether the options ask for a limit that whoever starts it may not set on this machine.
+    pub fn limits_are_refused(&self) -> Result<bool> {
+        const REASONS: [&str; 4] =
+            ["Permission denied", "Read-only file system", "no hierarchy", "no group from here up"];
+        let output = self.attempt(&["true"])?;
+        Ok(output.code() == 125 && REASONS.iter().any(|reason| output.stderr.contains(reason)))
+    }
+
+    /// All words of the command line.
+    pub(crate) fn argv(&self, command: &[&str]) -> Result<Vec<String>> {
         let command = command.iter().map(|&word| word.to_owned());
         let Some(index) = self.step.number.checked_sub(1).filter(|_| self.container) else {
             return Ok(command.collect());
@@ -326,8 +335,12 @@ fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
         nix::unistd::close(descriptor)?;
     }
     for &descriptor in leaked {
-        // SAFETY: the path is a constant, and dup2(2) makes a descriptor that execve(2) leaves open.
-        unsafe { libc::dup2(libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC), descriptor) };
+        // SAFETY: the path is a constant. That execve(2) leaves the descriptor open is said last: dup2(2) does not where
+        // the file happens to have this number already.
+        unsafe {
+            libc::dup2(libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC), descriptor);
+            libc::fcntl(descriptor, libc::F_SETFD, 0);
+        }
     }
     Ok(())
 }
@@ -365,6 +378,11 @@ impl Launched {
         })?;
         let status = status.context("no exit status")?;
         Ok(Output { status, stdout: content(&self.stdout)?, stderr: content(&self.stderr)? })
+    }
+
+    /// What it has written to standard output so far.
+    pub(crate) fn stdout_so_far(&self) -> Result<String> {
+        content(&self.stdout)
     }
 
     /// Kills the launcher, and nobody else.

@@ -23,21 +23,33 @@
 //! before, where the kernel must refute it: a check that cannot fail proves nothing. What decides is what the kernel
 //! shows from outside, never what a program prints about itself.
 //!
+//! `make check` tells the claims to a reader: `src/bin/check.rs`. `make escape` lets attacks loose: those of
+//! [`attacks`] run inside a container as the program `escape`, and `src/bin/escapes.rs` starts the containers and draws
+//! the table. `make mutants` breaks the steps, to see that the claims notice.
+//!
 //! Nothing of this happens on the machine itself, but on a [`Host`] that stands in for it: a process in namespaces of
 //! its own. An experiment may rename such a host, mount on it and leave messages there; it goes with the process.
 
+pub mod attacks;
 mod claim;
 mod enter;
+mod escape;
 mod evidence;
 mod host;
 mod launch;
+mod peers;
 mod places;
 mod process;
 mod report;
+mod tell;
 
-pub use claim::{Claim, chapter, claim, property, suite, test};
-pub use evidence::{Expect, Observation, Refuted, Skip, skip};
+pub use claim::{Claim, about, chapter, claim, property, suite, test};
+pub use escape::{Answer, Answers, Expectation, Mark, from_peer, from_step};
+pub use evidence::{Event, Expect, Observation, Refuted, Skip, skip};
 pub use host::{Host, Identity, ORDINARY_USER, Scratch};
 pub use launch::{Container, Launch, Launched, Output, Step};
+pub use peers::{PEERS, Peer};
 pub use places::{STEPS, rootfs};
 pub use process::{FileId, Mount, Process, processes_with_argument, wait_until};
+pub use report::{REPORT, Told, Verdict};
+pub use tell::{end_with_reader, paint};

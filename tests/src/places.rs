@@ -10,18 +10,17 @@ use anyhow::{Context, Result, bail, ensure};
 pub const STEPS: [&str; 9] =
     ["01-chroot", "02-pid", "03-uts", "04-ipc", "05-user", "06-mount", "07-net", "08-cgroup", "09-full"];
 
-/// Cargo's target directory: that of the test that is running.
-pub(crate) fn target() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("current_exe")?;
-    // target/debug/deps/claims-0123456789abcdef
-    Ok(test.ancestors().nth(3).context("the test does not lie in target/PROFILE/deps")?.to_owned())
+/// The profile's directory, which binaries lie in and tests below: target/debug, target/debug/deps.
+fn profile() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("current_exe")?;
+    let directory = own.parent().context("a program without a directory")?;
+    let up = if directory.ends_with("deps") { directory.parent() } else { Some(directory) };
+    Ok(up.context("the test does not lie in target/PROFILE/deps")?.to_owned())
 }
 
-/// The profile's directory, relative to the target directory: `debug`.
-pub(crate) fn profile() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("current_exe")?;
-    let profile = test.ancestors().nth(2).and_then(Path::file_name);
-    Ok(profile.context("the test does not lie in target/PROFILE/deps")?.into())
+/// Cargo's target directory: that of the program that is running.
+pub(crate) fn target() -> Result<PathBuf> {
+    Ok(profile()?.parent().context("the program does not lie in target/PROFILE")?.to_owned())
 }
 
 /// Held while a program is written and while one is started: a child that is forked meanwhile has a copy of the
@@ -33,9 +32,14 @@ pub(crate) fn no_fork() -> MutexGuard<'static, ()> {
 
 /// A binary of this workspace.
 pub(crate) fn binary(name: &str) -> Result<PathBuf> {
-    let path = target()?.join(profile()?).join(name);
+    let path = profile()?.join(name);
     ensure!(path.is_file(), "{} is not there: run `cargo build --workspace`", path.display());
     Ok(path)
+}
+
+/// A binary of this workspace, by its path on the host of `step`.
+pub(crate) fn on_host(step: &crate::launch::Step, name: &str) -> Result<String> {
+    Ok(step.host().place(&binary(name)?)?.arg().to_owned())
 }
 
 /// The files that a program is loaded with, by ldd(1).

@@ -1,121 +1,112 @@
-//! The claims of a chapter, told one by one: what was run, what the kernel showed, and how the step before fares.
+//! The claims of a chapter as data: what was run, what the kernel showed, and how the step before fares. The program
+//! `check` tells them to a reader.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::claim::{Claim, can_be, kind, skipped};
 use crate::evidence::{Event, Observation, Refuted};
 use crate::host::Identity;
 use crate::launch::Step;
+use crate::places::STEPS;
 
-/// How it is told.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Style {
-    Text,
-    Json,
-}
+/// In the environment of a chapter's claims: they are told as lines of JSON, one [`Told`] each.
+pub const REPORT: &str = "HARNESS_REPORT";
 
 /// What one claim came to.
-struct Told {
-    says: &'static str,
-    identity: Identity,
-    verdict: String,
-    held: bool,
-    events: Vec<Event>,
-    before: String,
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Told {
+    /// The step, as `03-uts`.
+    pub chapter: String,
+    /// The claim in one sentence.
+    pub claim: String,
+    /// Who started the step: `root` or `user`.
+    pub identity: String,
+    /// What it came to on this step, and whether that proves anything.
+    pub verdict: Verdict,
+    /// What was run and what the kernel showed, in order.
+    pub events: Vec<Event>,
+    /// The step that must fail the claim, and what it came to there.
+    pub before: Option<(String, Verdict)>,
+    /// Where to look when it fails.
+    pub hint: String,
 }
 
-pub(crate) fn wanted() -> Option<Style> {
-    match std::env::var("HARNESS_REPORT").ok()?.as_str() {
-        "json" => Some(Style::Json),
-        "text" => Some(Style::Text),
-        _ => None,
-    }
+/// What a claim came to on one step.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The kernel showed what was expected.
+    Ok,
+    /// It showed something else.
+    Fail(Observation),
+    /// The experiment itself went wrong, which proves nothing.
+    Untried(String),
+    /// It cannot be tried here, for this reason.
+    Skipped(String),
 }
 
-/// Tells all claims of step `number`; the exit code says whether all held.
-pub(crate) fn tell(style: Style, number: usize, claims: &[Claim]) -> ExitCode {
-    let told = claims.iter().flat_map(|claim| claim.identities().map(move |identity| examine(claim, number, identity)));
-    let told: Vec<Told> = told
-        .inspect(|told| {
-            if style == Style::Text {
-                print!("{}", text(told))
-            }
-        })
-        .collect();
-    if style == Style::Json {
-        println!("[{}]", told.iter().map(json).collect::<Vec<_>>().join(",\n "));
-    }
-    ExitCode::from(u8::from(!told.iter().all(|told| told.held)))
+pub(crate) fn wanted() -> bool {
+    std::env::var(REPORT).is_ok_and(|style| style == "json")
 }
 
-fn examine(claim: &Claim, number: usize, identity: Identity) -> Told {
-    let (verdict, held, events) = outcome(claim, number, identity);
-    let before = claim.before(number).map_or_else(String::new, |before| outcome(claim, before, identity).0);
-    Told { says: claim.says, identity, verdict, held, events, before }
-}
-
-fn outcome(claim: &Claim, number: usize, identity: Identity) -> (String, bool, Vec<Event>) {
-    let step = match can_be(identity).and_then(|()| Step::new(number, identity)) {
-        Ok(step) => step,
-        Err(error) => return (verdict(&Err(error)), true, Vec::new()),
-    };
-    let result = (claim.check)(&step);
-    let held = result.as_ref().err().is_none_or(|error| skipped(error).is_some());
-    (verdict(&result), held, step.log.take())
-}
-
-fn verdict(result: &Result<()>) -> String {
-    let Err(error) = result else { return "OK".into() };
-    match (skipped(error), error.is::<Refuted>()) {
-        (Some(reason), _) => format!("SKIPPED {reason}"),
-        (None, true) => format!("FAIL {error}"),
-        (None, false) => format!("COULD NOT BE TRIED {error:#}"),
-    }
-}
-
-fn text(told: &Told) -> String {
-    let mut lines = vec![format!("{}\n    {} [{}]", told.says, told.verdict, kind(told.identity))];
-    lines.extend(told.events.iter().map(|event| match event {
-        Event::Command(command) => format!("    $ {command}"),
-        Event::Held(Observation { what, found, .. }) => format!("      {what}: {found}"),
-    }));
-    if !told.before.is_empty() {
-        lines.push(format!("    the step before: {}", told.before));
-    }
-    lines.join("\n") + "\n"
-}
-
-fn json(told: &Told) -> String {
-    let events: Vec<String> = told.events.iter().map(json_event).collect();
-    format!(
-        "{{\"claim\":{},\"identity\":{},\"verdict\":{},\"held\":{},\"events\":[{}],\"before\":{}}}",
-        string(told.says),
-        string(kind(told.identity)),
-        string(&told.verdict),
-        told.held,
-        events.join(","),
-        string(&told.before)
-    )
-}
-
-fn json_event(event: &Event) -> String {
-    match event {
-        Event::Command(command) => format!("{{\"command\":{}}}", string(command)),
-        Event::Held(Observation { what, expected, found }) => {
-            let (what, expected, found) = (string(what), string(expected), string(found));
-            format!("{{\"asked\":{what},\"expected\":{expected},\"found\":{found}}}")
+/// Tells all claims of step `number`, each as soon as it is decided.
+pub(crate) fn tell(number: usize, claims: &[Claim]) -> ExitCode {
+    let each = claims.iter().flat_map(|claim| claim.identities().map(move |identity| (claim, identity)));
+    let told = each.map(|(claim, identity)| write(&examine(claim, number, identity)));
+    match told.collect::<Result<()>>() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }
 
-/// A JSON string (RFC 8259, section 7).
-fn string(text: &str) -> String {
-    let escaped = text.chars().map(|c| match c {
-        '"' | '\\' => format!("\\{c}"),
-        c if c.is_control() => format!("\\u{:04x}", c as u32),
-        c => c.to_string(),
-    });
-    format!("\"{}\"", escaped.collect::<String>())
+fn write(told: &Told) -> Result<()> {
+    let line = serde_json::to_string(told)? + "\n";
+    io::stdout().write_all(line.as_bytes()).context("write to standard output")
+}
+
+fn examine(claim: &Claim, number: usize, identity: Identity) -> Told {
+    let (verdict, events) = outcome(claim, number, identity);
+    let before = claim.before(number).filter(|_| verdict == Verdict::Ok);
+    let before = before.map(|before| (step_name(before).to_owned(), outcome(claim, before, identity).0));
+    let verdict = if verdict == Verdict::Ok { proven(&before) } else { verdict };
+    let (chapter, says, identity) = (step_name(number).to_owned(), claim.says.to_owned(), kind(identity).to_owned());
+    Told { claim: says, identity, verdict, events, before, hint: claim.hint_for(&chapter), chapter }
+}
+
+/// What holds is proven when the step before is refuted.
+fn proven(before: &Option<(String, Verdict)>) -> Verdict {
+    match before {
+        Some((name, Verdict::Ok)) => Verdict::Untried(format!("proves nothing: it holds on {name} as well")),
+        Some((name, Verdict::Untried(why))) => {
+            Verdict::Untried(format!("proves nothing: it could not be tried on {name}: {why}"))
+        }
+        _ => Verdict::Ok,
+    }
+}
+
+fn step_name(number: usize) -> &'static str {
+    number.checked_sub(1).map_or("the host", |index| STEPS[index])
+}
+
+fn outcome(claim: &Claim, number: usize, identity: Identity) -> (Verdict, Vec<Event>) {
+    match can_be(identity).and_then(|()| Step::new(number, identity)) {
+        Ok(step) => (verdict((claim.check)(&step)), step.log.take()),
+        Err(error) => (verdict(Err(error)), Vec::new()),
+    }
+}
+
+fn verdict(result: Result<()>) -> Verdict {
+    let Err(error) = result else { return Verdict::Ok };
+    match (skipped(&error), error.downcast_ref()) {
+        (Some(reason), _) => Verdict::Skipped(reason),
+        (None, Some(Refuted(observation))) => Verdict::Fail(observation.clone()),
+        (None, None) => Verdict::Untried(format!("{error:#}")),
+    }
 }

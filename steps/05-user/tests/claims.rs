@@ -3,9 +3,10 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Launch, Step, chapter, claim, property, skip};
+use harness::{Container, Identity, Launch, Step, chapter, claim, property, skip, wait_until};
 use nix::errno::Errno;
 
 const RANGE: &str = "0:100000:65536";
@@ -82,6 +83,13 @@ fn main() -> ExitCode {
                 let last: u32 = fs::read_to_string("/proc/sys/kernel/cap_last_cap")?.trim().parse()?;
                 step.expect("effective capabilities", container.payload.bits("CapEff")?).equals((2 << last) - 1)
             }),
+            property("the payload dies with its launcher, though a change of ids takes the request back", |step| {
+                let mut container = mapped(step).start(&["sleep", "30"])?;
+                container.kill_launcher()?;
+                let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+                step.expect("the payload ends", ended.is_ok()).equals(true)
+            })
+            .hint("the order of user::become_root and pid::die_with in steps/05-user/src/main.rs"),
             property("the payload never runs before its ids are mapped", |step| {
                 for _ in 0..50 {
                     let output = mapped(step).output(&["id", "-u"])?;

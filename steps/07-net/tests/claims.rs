@@ -29,6 +29,8 @@ fn main() -> ExitCode {
             }),
             claim("both are up", |step| {
                 let container = step.start(&["sleep", "30"])?;
+                step.expect("network namespace of the payload", container.payload.ns("net")?)
+                    .differs_from(container.launcher.ns("net")?)?; // the host, too, may have two that are up
                 let up = container.payload.look(&["net"], &["ip", "-o", "link", "show", "up"])?;
                 step.expect("interfaces that are up", up.lines().count()).equals(2)
             }),
@@ -74,6 +76,14 @@ fn main() -> ExitCode {
                 names.sort();
                 step.expect("/sys/class/net", names).equals(["eth0", "lo"])
             }),
+            claim("/sys can only be read", |step| {
+                let mounts = step.start(&["sleep", "30"])?.payload.mounts()?;
+                let options = mounts.into_iter().rfind(|mount| mount.point == "/sys").map(|mount| mount.options);
+                step.expect("options of the mount on /sys", options).satisfies("ro, and not rw", |options| {
+                    options.as_ref().is_some_and(|options| options.starts_with("ro,"))
+                })
+            })
+            .hint("net::sysfs in steps/07-net/src/lib.rs"),
             property("two containers side by side have different addresses", |step| {
                 let (one, other) = (step.start(&["sleep", "30"])?, step.start(&["sleep", "30"])?);
                 step.expect("address of the one", addresses(&one)?).differs_from(addresses(&other)?)

@@ -95,10 +95,11 @@ fn main() -> ExitCode {
 /// A start with a limit, where this machine lets the caller set it.
 fn limited<'step>(step: &'step Step, option: &str, value: &str) -> Result<Launch<'step>> {
     let launch = step.launch().option(option, value);
-    match launch.attempt(&["true"])?.code() {
-        125 => skip(format!("{option} cannot be set here by who runs the tests")),
-        _ => Ok(launch),
+    if launch.limits_are_refused()? {
+        return skip(format!("{option} cannot be set here by who runs the tests"));
     }
+    step.expect("exit code of true", launch.attempt(&["true"])?.code()).equals(0)?;
+    Ok(launch)
 }
 
 /// The group of a process in the hierarchy of `controller`, as a directory of the machine.

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Process, chapter, claim, property, wait_until};
+use harness::{Container, Identity, Process, about, chapter, claim, property, wait_until};
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// What docker and runc call dangerous: SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_TIME, MAC_OVERRIDE,
 /// MAC_ADMIN, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE; and NET_ADMIN and NET_RAW (linux/capability.h).
@@ -17,7 +19,14 @@ const DANGEROUS: [u32; 14] = [12, 13, 16, 17, 19, 21, 22, 25, 32, 33, 34, 38, 39
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
 fn main() -> ExitCode {
-    chapter("09-full", [ids(), capabilities(), mounts(), process(), life()].concat())
+    let claims = [
+        about("steps/09-full/src/ids.rs and idmap.rs", ids()),
+        about("steps/09-full/src/capabilities.rs", capabilities()),
+        about("steps/09-full/src/masks.rs and volumes.rs", mounts()),
+        about("steps/09-full/src/process.rs", process()),
+        about("steps/09-full/src/init.rs", life()),
+    ];
+    chapter("09-full", claims.concat())
 }
 
 fn ids() -> Vec<harness::Claim> {
@@ -42,7 +51,8 @@ fn ids() -> Vec<harness::Claim> {
             step.expect("its owner", owner).equals(step.host().user().0)
         }),
         property("root inside owns the root filesystem", |step| {
-            let output = step.output(&["stat", "-c", "%u", "/etc"])?;
+            let rootfs = step.host().copy_of_rootfs()?; // of root's, whoever built the common one
+            let output = step.launch().rootfs(&rootfs).output(&["stat", "-c", "%u", "/etc"])?;
             step.expect("owner of /etc", output.line()).equals("0")
         })
         .only(Identity::Root),
@@ -100,6 +110,19 @@ fn mounts() -> Vec<harness::Claim> {
             Ok(())
         })
         .only(Identity::Root),
+        claim("what changes the machine can only be read, whatever the ids and capabilities", |step| {
+            let container = step.start(&["sleep", "30"])?;
+            let mounts = container.payload.mounts()?;
+            for path in ["/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger"] {
+                let mount = mounts.iter().rfind(|mount| mount.point == path);
+                let there = container.payload.inside(path).exists();
+                step.expect(format!("options of a mount on {path}"), mount.map(|mount| mount.options.as_str()))
+                    .satisfies("ro, if it is there", |options| {
+                        !there || options.is_some_and(|options| options.starts_with("ro,"))
+                    })?;
+            }
+            Ok(())
+        }),
         claim("/proc/interrupts, /proc/keys and their like are empty", |step| {
             let container = step.start(&["sleep", "30"])?;
             for file in ["/proc/interrupts", "/proc/keys", "/proc/timer_list", "/proc/kallsyms"] {
@@ -155,6 +178,10 @@ fn process() -> Vec<harness::Claim> {
             step.expect("open /proc/1/exe", opened).equals(Err(Errno::EACCES))
         })
         .only(Identity::Root),
+        claim("nobody inside gets to the program that process 1 was made from (CVE-2019-5736)", |step| {
+            let found = step.output(&["sh", "-c", "readlink /proc/1/exe; :"])?;
+            step.expect("readlink /proc/1/exe", found.line()).equals("")
+        }),
         claim("the container has a time namespace of its own", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("time namespace of the payload", container.payload.ns("time")?)
@@ -186,6 +213,22 @@ fn life() -> Vec<harness::Claim> {
             step.expect("ended", ended.is_ok()).equals(true)?;
             step.expect("exit code", container.wait()?.code()).equals(128 + libc::SIGTERM)
         }),
+        property("process 1 passes a signal on to the payload", |step| {
+            let wait = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done";
+            let mut container = step.start(&["bash", "-c", wait])?;
+            container.read_line()?;
+            kill(Pid::from_raw(process_1(&container)?.pid), Signal::SIGTERM).context("kill process 1")?;
+            let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+            step.expect("the payload ends", ended.is_ok()).equals(true)?;
+            step.expect("exit code", container.wait()?.code()).equals(9)
+        }),
+        property("the payload dies with its launcher, though its ids are others by then", |step| {
+            let mut container = step.start(&["sleep", "30"])?;
+            container.kill_launcher()?;
+            let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+            step.expect("the payload ends", ended.is_ok()).equals(true)
+        })
+        .hint("the place of pid::die_with in steps/09-full/src/main.rs"),
         property("the payload's exit code comes back", |step| {
             step.expect("exit code", step.output(&["sh", "-c", "exit 7"])?.code()).equals(7)
         }),

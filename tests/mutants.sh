@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# mutants.sh [PATTERN]: breaks one mechanism after the other in a copy of this tree, as tests/mutants says, and prints the
+# claim or the test that notices. Fails when nobody does, and when a rule no longer applies. With PATTERN only the mutants whose
+# lines match it. Takes 10 to 20 minutes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export RUST_BACKTRACE=0
+copy=$PWD/target/mutants log=$PWD/target/mutants.log
+survived=0 caught=0
+mkdir -p "$copy"
+git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -xf - -C "$copy"
+cd "$copy"
+cargo test --quiet --no-run --workspace
+cargo build --quiet --workspace
+target/debug/rootfs > /dev/null
+
+# What notices, a line each: the claims of a step; where those hold, every attack on it, what it leaves on the host, and
+# what it says to bad input.
+verdict() {
+    local step=$1
+    cargo test --quiet --no-run -p "step-$step" --test claims 2> "$log" || { echo "it does not compile"; return; }
+    target/debug/check --format tap $(cargo test --quiet --no-run -p "step-$step" --test claims --message-format=json |
+        sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p') > "$log" 2>&1 || true
+    grep '^not ok' "$log" && return
+    for test in escape host bad_input; do
+        filter=$([ $test = bad_input ] || echo "$step")
+        cargo test --quiet -p harness --test $test -- $filter > "$log" 2>&1 ||
+            sed -n "s/^test \(.*\)\.\.\. FAILED/$test: \1/p; s/^\([a-z0-9-]*: expected\) Some/attack \1 /p" "$log"
+    done
+}
+
+before=
+while IFS='|' read -r step says file script <&3; do
+    step=${step// /} file=steps/${file// /} says=${says# } says=${says% } script=${script# }
+    [ "${before:-$step}" = "$step" ] || cargo build --quiet -p "step-$before"   # the next step is compared with it
+    before=$step
+    cp "$file" "$copy/original"
+    sed -E -i "$script" "$file"
+    if cmp -s "$file" "$copy/original"; then
+        printf 'NO LONGER APPLIES  %s: %s\n' "$step" "$says"; survived=$((survived + 1)); continue
+    fi
+    found=$(verdict "$step")
+    cp "$copy/original" "$file"
+    if [ -z "$found" ] || [[ $found == "it does not compile"* ]]; then
+        printf 'SURVIVES  %s: %s  %s\n' "$step" "$says" "$found"; survived=$((survived + 1))
+    else
+        printf 'caught    %s: %s\n%s\n' "$step" "$says" "$(sed 's/^not ok [0-9]* - //; s/^/            /' <<< "$found" | head -3)"
+        caught=$((caught + 1))
+    fi
+done 3< <(grep -v '^#' tests/mutants | grep -E -- "${1:-.}")
+# A cleaner that was broken has left groups of launchers that are no more.
+for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name 'container-[0-9]*' 2> /dev/null); do
+    [ -e "/proc/${group##*-}" ] || rmdir "$group" 2> /dev/null || true
+done
+echo "$caught caught, $survived not"
+[ $survived = 0 ]
