@@ -416,7 +416,10 @@ impl Launched {
 
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
     let another = |process: &Process| process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && cmdline != own);
-    [launcher].into_iter().chain(launcher.descendants()).find(another)
+    // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID namespace.
+    let depth = |process: &Process| process.ns_pids().map_or(0, |pids| pids.len());
+    let inside = launcher.descendants().into_iter().filter(|process| depth(process) > depth(&launcher));
+    [launcher].into_iter().chain(inside).find(another)
 }
 
 impl Drop for Launched {
