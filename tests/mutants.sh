@@ -10,6 +10,15 @@ survived=0 caught=0
 mkdir -p "$copy"
 git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -xf - -C "$copy"
 cd "$copy"
+
+# A cleaner that was broken leaves groups of launchers that are no more.
+tidy() {
+    for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name 'container-[0-9]*' 2> /dev/null); do
+        [ -e "/proc/${group##*-}" ] || rmdir "$group" 2> /dev/null || true
+    done
+}
+trap tidy EXIT
+
 cargo test --quiet --no-run --workspace
 cargo build --quiet --workspace
 target/debug/rootfs > /dev/null
@@ -48,9 +57,5 @@ while IFS='|' read -r step says file script <&3; do
         caught=$((caught + 1))
     fi
 done 3< <(grep -v '^#' tests/mutants | grep -E -- "${1:-.}")
-# A cleaner that was broken has left groups of launchers that are no more.
-for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name 'container-[0-9]*' 2> /dev/null); do
-    [ -e "/proc/${group##*-}" ] || rmdir "$group" 2> /dev/null || true
-done
 echo "$caught caught, $survived not"
 [ $survived = 0 ]
