@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Process, about, chapter, claim, property, wait_until};
+use harness::{Container, Identity, Mark, Process, about, chapter, claim, property, wait_until};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -95,6 +95,11 @@ fn capabilities() -> Vec<harness::Claim> {
             let made = step.probe(&inside, &["unshare-user"])?;
             step.expect("unshare", made).satisfies("refused", |result| result.is_err())
         }),
+        claim("nobody inside makes a user namespace, even without the filter", |step| {
+            let answer = step.attack("user-namespace", &[("--seccomp", "off")])?;
+            step.expect("the attack user-namespace", answer.mark).equals(Mark::Stopped)
+        })
+        .hint("NO_USER_NAMESPACES in steps/09-full/src/masks.rs"),
     ]
 }
 
@@ -181,6 +186,10 @@ fn process() -> Vec<harness::Claim> {
         claim("nobody inside gets to the program that process 1 was made from (CVE-2019-5736)", |step| {
             let found = step.output(&["sh", "-c", "readlink /proc/1/exe; :"])?;
             step.expect("readlink /proc/1/exe", found.line()).equals("")
+        }),
+        claim("a key of the launcher's login session is not found, even without the filter", |step| {
+            let answer = step.attack("session-key", &[("--seccomp", "off")])?;
+            step.expect("the attack session-key", answer.mark).equals(Mark::Stopped)
         }),
         claim("the container has a time namespace of its own", |step| {
             let container = step.start(&["sleep", "30"])?;
