@@ -23,14 +23,15 @@ cargo test --quiet --no-run --workspace
 cargo build --quiet --workspace
 target/debug/rootfs > /dev/null
 
-# What notices, a line each: the claims of a step; where those hold, every attack on it, what it leaves on the host, and
-# what it says to bad input.
+# What notices, a line each: the claims of a step; where those hold, its other tests; then every attack on it, what it
+# leaves on the host, and what it says to bad input.
 verdict() {
     local step=$1
     cargo test --quiet --no-run -p "step-$step" --test claims 2> "$log" || { echo "it does not compile"; return; }
     target/debug/check --format tap $(cargo test --quiet --no-run -p "step-$step" --test claims --message-format=json |
         sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p') > "$log" 2>&1 || true
     grep '^not ok' "$log" && return
+    cargo test --quiet --no-fail-fast -p "step-$step" 2>&1 | sed -n 's/^test \(.*\)\.\.\. FAILED/\1/p' | grep . && return
     for test in escape host bad_input; do
         filter=$([ $test = bad_input ] || echo "$step")
         cargo test --quiet -p harness --test $test -- $filter > "$log" 2>&1 ||

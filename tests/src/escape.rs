@@ -127,6 +127,20 @@ impl Groups {
     }
 }
 
+impl Step {
+    /// One attack from inside this step, started with these options (a step that has none of that name goes without).
+    pub fn attack(&self, name: &str, options: &[(&str, &str)]) -> Result<Answer> {
+        let rootfs = self.host().rootfs_with("escape")?;
+        let launch =
+            options.iter().fold(self.launch().rootfs(&rootfs), |launch, (name, value)| launch.option(name, value));
+        let site = Site::prepare(self, None)?;
+        let words: Vec<&str> =
+            ["escape"].into_iter().chain(site.words.iter().map(String::as_str)).chain([name]).collect();
+        let output = site.run(&[], &launch.argv(&words)?)?;
+        parse(&output.stdout).remove(name).with_context(|| format!("no answer: {}", output.stderr.trim_end()))
+    }
+}
+
 /// A host with decoys on it.
 struct Site<'a> {
     step: &'a Step,

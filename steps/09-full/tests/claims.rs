@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Process, about, chapter, claim, property, wait_until};
+use harness::{Container, Identity, Mark, Process, about, chapter, claim, property, wait_until};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -95,6 +95,11 @@ fn capabilities() -> Vec<harness::Claim> {
             let made = step.probe(&inside, &["unshare-user"])?;
             step.expect("unshare", made).satisfies("refused", |result| result.is_err())
         }),
+        claim("nobody inside makes a user namespace, even without the filter", |step| {
+            let answer = step.attack("user-namespace", &[("--seccomp", "off")])?;
+            step.expect("the attack user-namespace", answer.mark).equals(Mark::Stopped)
+        })
+        .hint("NO_USER_NAMESPACES in steps/09-full/src/masks.rs"),
     ]
 }
 
@@ -182,6 +187,10 @@ fn process() -> Vec<harness::Claim> {
             let found = step.output(&["sh", "-c", "readlink /proc/1/exe; :"])?;
             step.expect("readlink /proc/1/exe", found.line()).equals("")
         }),
+        claim("a key of the launcher's login session is not found, even without the filter", |step| {
+            let answer = step.attack("session-key", &[("--seccomp", "off")])?;
+            step.expect("the attack session-key", answer.mark).equals(Mark::Stopped)
+        }),
         claim("the container has a time namespace of its own", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("time namespace of the payload", container.payload.ns("time")?)
@@ -223,12 +232,14 @@ fn life() -> Vec<harness::Claim> {
             step.expect("exit code", container.wait()?.code()).equals(9)
         }),
         property("the payload dies with its launcher, though its ids are others by then", |step| {
-            let mut container = step.start(&["sleep", "30"])?;
+            // An ordinary user may have but the one id.
+            let user = if step.identity == Identity::Root { "1000:1000" } else { "0:0" };
+            let mut container = step.launch().option("--user", user).start(&["sleep", "30"])?;
             container.kill_launcher()?;
             let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
             step.expect("the payload ends", ended.is_ok()).equals(true)
         })
-        .hint("the place of pid::die_with in steps/09-full/src/main.rs"),
+        .hint("pid::die_with in steps/09-full/src/main.rs and lib.rs"),
         property("the payload's exit code comes back", |step| {
             step.expect("exit code", step.output(&["sh", "-c", "exit 7"])?.code()).equals(7)
         }),
