@@ -16,6 +16,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::pty::{Winsize, openpty};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid, setsid};
 
@@ -94,11 +95,18 @@ impl Case {
         rootfs();
         command.arg(there().join("rootfs/host")).args(words).current_dir("/");
         command.env("TERM", "dumb").env("PS1", "$ ").env("RUST_BACKTRACE", "0");
-        if geteuid().is_root() {
-            // SAFETY: the closure runs in a child with one thread and makes system calls.
-            unsafe { command.pre_exec(move || Ok(self.become_user()?)) };
-        }
+        // SAFETY: the closure runs in a child with one thread and makes system calls.
+        unsafe { command.pre_exec(move || Ok(self.begin()?)) };
         command
+    }
+
+    /// Who runs the tests in the background has Ctrl-C ignored (sh(1)), and that would be inherited.
+    fn begin(self) -> nix::Result<()> {
+        for ignored in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+            // SAFETY: SIG_DFL runs no code.
+            unsafe { signal(ignored, SigHandler::SigDfl) }?;
+        }
+        if geteuid().is_root() { self.become_user() } else { Ok(()) }
     }
 
     fn become_user(self) -> nix::Result<()> {
