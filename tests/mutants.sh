@@ -31,7 +31,7 @@ verdict() {
     target/debug/check --format tap $(cargo test --quiet --no-run -p "step-$step" --test claims --message-format=json |
         sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p') > "$log" 2>&1 || true
     grep '^not ok' "$log" && return
-    cargo test --quiet --no-fail-fast -p "step-$step" 2>&1 | sed -n 's/^test \(.*\)\.\.\. FAILED/\1/p' | grep . && return
+    cargo test --no-fail-fast -p "step-$step" 2>&1 | sed -n 's/^test \(.*\)\.\.\. FAILED/\1/p' | grep . && return
     for test in escape host bad_input; do
         filter=$([ $test = bad_input ] || echo "$step")
         cargo test --quiet -p harness --test $test -- $filter > "$log" 2>&1 ||
