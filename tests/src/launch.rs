@@ -301,11 +301,16 @@ impl<'a> Launch<'a> {
 
     /// All words of the command line.
     pub(crate) fn argv(&self, command: &[&str]) -> Result<Vec<String>> {
-        let command = command.iter().map(|&word| word.to_owned());
-        let Some(index) = self.step.number.checked_sub(1).filter(|_| self.container) else {
-            return Ok(command.collect());
-        };
         let host = &self.step.host;
+        let Some(index) = self.step.number.checked_sub(1).filter(|_| self.container) else {
+            // Our programs may lie where the ordinary user cannot go.
+            let target = places::target()?;
+            let reach = |word: &&str| match Path::new(word).starts_with(&target) {
+                true => Ok(host.place(Path::new(word))?.arg().to_owned()),
+                false => Ok((*word).to_owned()),
+            };
+            return command.iter().map(reach).collect();
+        };
         let rootfs = match &self.rootfs {
             Some(rootfs) => rootfs.clone(),
             None => host.rootfs()?.there,
@@ -318,7 +323,7 @@ impl<'a> Launch<'a> {
         }
         argv.extend_from_slice(&self.words);
         argv.push(rootfs.to_str().context("a path that is not UTF-8")?.to_owned());
-        argv.extend(command);
+        argv.extend(command.iter().map(|&word| word.to_owned()));
         Ok(argv)
     }
 }
