@@ -7,11 +7,13 @@ for tool in hyperfine cc; do
     command -v $tool > /dev/null || { echo "$tool is not installed: sudo apt install hyperfine gcc" >&2; exit 1; }
 done
 tmp=$(mktemp -d) running=()
+podman_groups() { find /sys/fs/cgroup -type d -path '*/libpod_parent*' 2> /dev/null; }
+podman_was_here=$(podman_groups)
 finish() {
     for pid in "${running[@]}"; do kill "$pid" 2> /dev/null || true; done
     wait; rm -rf "$tmp"
-    # podman makes these and leaves them behind.
-    find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -newer "$here/floor.c" -exec rmdir {} + 2> /dev/null || true
+    # podman makes a group of its own and leaves it behind.
+    [ -n "$podman_was_here" ] || podman_groups | tac | while read -r group; do rmdir "$group" 2> /dev/null || true; done
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
