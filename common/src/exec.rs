@@ -81,17 +81,15 @@ fn absent(program: &OsStr) -> anyhow::Error {
 /// The file is there and the kernel will not execute it. ENOENT then speaks of another file, the one that runs it.
 fn explain(file: &Path, errno: Errno) -> anyhow::Error {
     let code = if errno == Errno::ENOENT { exit::NOT_FOUND } else { exit::NOT_EXECUTABLE };
-    let failure = Failure::new(format!("exec {}: {}", file.display(), errno.desc())).code(code);
+    let what = format!("exec {}", file.display());
     match (errno, interpreter(file)) {
-        (Errno::ENOENT, Some(loader)) => failure.hint(format!(
+        (Errno::ENOENT, Some(loader)) => Failure::new(format!("{what}: {}", errno.desc())).hint(format!(
             "{} is there, but what runs it is not: copy {loader} into the rootfs, and the libraries that ldd(1) lists",
             file.display()
         )),
-        (Errno::ENOENT, None) => failure.hint("it is a link to something outside the rootfs"),
-        (Errno::EACCES, _) => failure.hint("it is a directory, lacks the x permission, or lies on a noexec mount"),
-        (Errno::ENOEXEC, _) => failure.hint("neither `#!` nor a program for this machine's architecture"),
-        _ => failure,
+        _ => Failure::new(what).because(errno),
     }
+    .code(code)
     .into()
 }
 

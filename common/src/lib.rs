@@ -3,10 +3,11 @@
 
 mod exec;
 mod failure;
-mod hints;
+pub mod hints;
 
 pub use exec::exec;
 pub use failure::{Failure, report, run, tell, warn};
+pub use hints::hint;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

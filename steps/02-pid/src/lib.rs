@@ -11,6 +11,7 @@ use libc::{c_int, clone_args};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::{Pid, pipe2};
@@ -60,8 +61,14 @@ fn clone3(args: &clone_args) -> Result<Option<Pid>> {
     // SAFETY: the size is that of the structure, and without CLONE_VM the child shares no memory with us. This process
     // has one thread, so that no lock is held in the child by a thread that does not exist there.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, args, size_of::<clone_args>()) };
-    let pid = Errno::result(pid).context("clone3")?;
+    let pid = Errno::result(pid).with_context(|| format!("clone3 {}", names(args)))?;
     Ok((pid != 0).then(|| Pid::from_raw(pid as c_int)))
+}
+
+/// The flags in words.
+fn names(args: &clone_args) -> String {
+    let flags = CloneFlags::from_bits_truncate(args.flags as c_int);
+    flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" | ")
 }
 
 /// Asks for SIGKILL when the launcher dies: with process 1 the kernel ends all others (pid_namespaces(7)).

@@ -47,7 +47,7 @@ pub fn host() -> Result<Host> {
         result => return result.map(Host),
     }
     let (uid, gid) = (geteuid(), getegid()); // afterwards they would be nobody's
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare")?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     write("setgroups", "deny")?;
     write("uid_map", &format!("{uid} {uid} 1"))?;
     write("gid_map", &format!("{gid} {gid} 1"))?;
@@ -73,9 +73,7 @@ impl Host {
             }),
         };
         let what = options.ip.map_or("no subnet is free".into(), |address| format!("{address} is already in use here"));
-        found.unwrap_or_else(|| {
-            Err(Failure::new(what).hint("`ip route` shows what is in use; --ip chooses an address").into())
-        })
+        found.unwrap_or_else(|| Err(Failure::new(what).into()))
     }
 }
 

@@ -1,0 +1,92 @@
+//! What a machine can show of the cause of an error.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::geteuid;
+
+/// A condition under which a row of the table applies.
+#[derive(Clone, Copy)]
+pub struct When {
+    holds: fn() -> bool,
+    /// How a reader can see it; empty where there is nothing to be seen.
+    pub shown: &'static str,
+}
+
+impl When {
+    /// Whether this machine shows it.
+    pub fn holds(&self) -> bool {
+        (self.holds)()
+    }
+}
+
+const fn when(holds: fn() -> bool, shown: &'static str) -> When {
+    When { holds, shown }
+}
+
+pub const ALWAYS: When = when(|| true, "");
+pub const NOT_ROOT: When = when(|| !geteuid().is_root(), "`id -u` is not 0");
+pub const UNABLE: When = when(
+    || status("CapEff").and_then(|set| u64::from_str_radix(&set, 16).ok()).is_some_and(|set| set & CAP_SYS_ADMIN == 0),
+    "`capsh --print` shows no `cap_sys_admin`",
+);
+pub const FILTERED: When =
+    when(|| status("Seccomp").is_some_and(|mode| mode == "2"), "`grep Seccomp: /proc/self/status` shows 2");
+pub const NO_NEW_PRIVS: When =
+    when(|| status("NoNewPrivs").is_some_and(|on| on == "1"), "`grep NoNewPrivs /proc/self/status` shows 1");
+pub const USERNS_OFF: When = when(
+    || reads("/proc/sys/kernel/unprivileged_userns_clone", "0"),
+    "`sysctl kernel.unprivileged_userns_clone` shows 0",
+);
+pub const APPARMOR: When = when(
+    || reads("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
+    "`sysctl kernel.apparmor_restrict_unprivileged_userns` shows 1",
+);
+pub const SELINUX: When = when(|| reads("/sys/fs/selinux/enforce", "1"), "`getenforce` shows Enforcing");
+pub const NO_USERNS_LEFT: When =
+    when(|| reads("/proc/sys/user/max_user_namespaces", "0"), "`sysctl user.max_user_namespaces` shows 0");
+pub const NO_USERNS_BUILT: When =
+    when(|| !Path::new("/proc/self/ns/user").exists(), "there is no `/proc/self/ns/user`");
+pub const UNMAPPED: When =
+    when(|| fs::read("/proc/self/uid_map").is_ok_and(|map| map.is_empty()), "`/proc/self/uid_map` is empty");
+pub const CHROOTED: When = when(chrooted, "`sudo stat -c %i / /proc/1/root/` shows two numbers");
+pub const NOEXEC: When = when(
+    || statvfs("/").is_ok_and(|root| root.flags().contains(FsFlags::ST_NOEXEC)),
+    "`findmnt -T ROOTFS -o OPTIONS` shows noexec",
+);
+pub const CGROUP_READ_ONLY: When = when(cgroup_read_only, "`findmnt -t cgroup2` shows ro");
+pub const CGROUP_V2: When =
+    when(|| Path::new("/sys/fs/cgroup/cgroup.controllers").exists(), "there is `/sys/fs/cgroup/cgroup.controllers`");
+pub const WSL_1: When = when(
+    // WSL 2, a real Linux, says `-microsoft-standard-WSL2`.
+    || fs::read_to_string("/proc/sys/kernel/osrelease").is_ok_and(|release| release.contains("-Microsoft")),
+    "`uname -r` ends in `-Microsoft`",
+);
+
+/// linux/capability.h
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+fn reads(file: &str, value: &str) -> bool {
+    fs::read_to_string(file).is_ok_and(|content| content.trim() == value)
+}
+
+/// A field of /proc/self/status (proc(5)).
+fn status(field: &str) -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
+}
+
+/// Only who may look at process 1 can see it, and in most cases that is root, as it was who called chroot.
+fn chrooted() -> bool {
+    let file = |path: &str| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    file("/proc/1/root/").is_some_and(|root| Some(root) != file("/"))
+}
+
+fn cgroup_read_only() -> bool {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut options =
+        table.lines().filter(|line| line.contains(" - cgroup2 ")).filter_map(|line| line.split(' ').nth(5));
+    options.next().is_some_and(|options| options.split(',').any(|option| option == "ro"))
+}
