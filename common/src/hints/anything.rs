@@ -12,7 +12,7 @@ pub const ROWS: &[Row] = &[
         [ENOSYS],
         WSL_1,
         "WSL 1 only imitates Linux, and has none of this",
-        "in a Windows terminal: wsl --set-version DISTRIBUTION 2",
+        "in a Windows terminal: `wsl --set-version DISTRIBUTION 2`",
     ),
     row!(
         "call-filtered",
@@ -20,7 +20,7 @@ pub const ROWS: &[Row] = &[
         [ENOSYS],
         FILTERED,
         "a seccomp filter hides this system call, as inside a container",
-        "docker run --security-opt seccomp=unconfined …, or work outside of it",
+        "`docker run --security-opt seccomp=unconfined …`, or work outside of it",
     ),
     row!(
         "call-too-new",
@@ -36,8 +36,8 @@ pub const ROWS: &[Row] = &[
         [EACCES],
         SELINUX,
         "SELinux may forbid it",
-        "`sudo ausearch -m avc -ts recent` shows what it forbade; to see whether it is that: sudo setenforce 0, and 1 \
+        "`sudo ausearch -m avc -ts recent` shows what it forbade; to see whether it is that: `sudo setenforce 0`, and 1 \
          afterwards",
     ),
-    row!("files-limit", [""], [EMFILE], ALWAYS, "this process has as many open files as it may", "ulimit -n 1024",),
+    row!("files-limit", [""], [EMFILE], ALWAYS, "this process has as many open files as it may", "`ulimit -n 1024`",),
 ];

@@ -12,7 +12,7 @@ pub const ROWS: &[Row] = &[
         [],
         ALWAYS,
         "no control group filesystem with this controller is mounted",
-        "sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup, or leave the limit out",
+        "`sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup`, or leave the limit out",
     ),
     row!(
         "groups-read-only-here",
@@ -20,7 +20,7 @@ pub const ROWS: &[Row] = &[
         [],
         CGROUP_READ_ONLY,
         "the control groups are mounted read-only, as inside a container",
-        "leave the limits out, or start that one with docker run --privileged",
+        "leave the limits out, or start that one with `docker run --privileged …`",
     ),
     row!(
         "groups-not-delegated",
@@ -28,7 +28,7 @@ pub const ROWS: &[Row] = &[
         [],
         NOT_ROOT,
         "no part of the tree with these controllers has been delegated to you",
-        "systemd-run --user --scope -p Delegate=yes COMMAND; for --cpus first put [Service] and Delegate=cpu memory pids \
+        "`systemd-run --user --scope -p Delegate=yes COMMAND`; for --cpus first put [Service] and Delegate=cpu memory pids \
          into `sudo systemctl edit user@.service` and log in again; or leave the limits out",
     ),
     row!(
@@ -37,7 +37,7 @@ pub const ROWS: &[Row] = &[
         [],
         ALWAYS,
         "every group up to the top has processes of its own, or lacks a controller",
-        "systemd-run --scope -p Delegate=yes COMMAND; `cat cgroup.procs cgroup.controllers` there shows what there is",
+        "`systemd-run --scope -p Delegate=yes COMMAND`; `cat cgroup.procs cgroup.controllers` there shows what there is",
     ),
     row!(
         "groups-of-others",
@@ -45,7 +45,7 @@ pub const ROWS: &[Row] = &[
         [EACCES],
         CGROUP_V2,
         "this part of the tree is not yours",
-        "systemd-run --user --scope -p Delegate=yes COMMAND, or leave the limits out",
+        "`systemd-run --user --scope -p Delegate=yes COMMAND`, or leave the limits out",
     ),
     row!(
         "groups-of-root",
@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
         [EROFS],
         ALWAYS,
         "the control groups are mounted read-only, as inside a container",
-        "leave the limits out, or start that one with docker run --privileged",
+        "leave the limits out, or start that one with `docker run --privileged …`",
     ),
     row!(
         "groups-too-many",
@@ -69,7 +69,7 @@ pub const ROWS: &[Row] = &[
         [EAGAIN],
         ALWAYS,
         "a group above limits how many there may be below it, and how deep",
-        "`cat cgroup.max.descendants cgroup.max.depth` there shows the limits: echo max | sudo tee FILE",
+        "`cat cgroup.max.descendants cgroup.max.depth` there shows the limits: `echo max | sudo tee FILE`",
     ),
     row!(
         "groups-used-up",
@@ -77,7 +77,7 @@ pub const ROWS: &[Row] = &[
         [ENOSPC],
         ALWAYS,
         "the kernel has no number left for a memory group, of which it can count 65535",
-        "`cat /proc/cgroups` shows how many there are: remove those that are empty with rmdir",
+        "`cat /proc/cgroups` shows how many there are: remove those that are empty: `sudo rmdir /sys/fs/cgroup/memory/NAME`",
     ),
     row!(
         "group-busy",
@@ -85,7 +85,15 @@ pub const ROWS: &[Row] = &[
         [EBUSY],
         ALWAYS,
         "on cgroup v2 a group has either processes or controllers for its children, and this one has processes",
-        "`cat cgroup.procs` there shows them; start it in a group of its own: systemd-run --scope -p Delegate=yes COMMAND",
+        "`cat cgroup.procs` there shows them; start it in a group of its own: `systemd-run --scope -p Delegate=yes COMMAND`",
+    ),
+    row!(
+        "group-realtime",
+        ["cgroup.subtree_control"],
+        [EINVAL],
+        ALWAYS,
+        "where the kernel shares out real-time as well (CONFIG_RT_GROUP_SCHED), one real-time process bars the cpu controller",
+        "`ps -eo pid,rtprio,args | awk '$2 != \"-\"'` shows who is one; or leave out --cpus",
     ),
     row!(
         "group-threaded",
@@ -93,7 +101,7 @@ pub const ROWS: &[Row] = &[
         [EOPNOTSUPP],
         ALWAYS,
         "the group is threaded, for controllers were passed on while it had processes (`cat cgroup.type` there)",
-        "start it in a group of its own: systemd-run --scope -p Delegate=yes COMMAND",
+        "start it in a group of its own: `systemd-run --scope -p Delegate=yes COMMAND`",
     ),
     row!(
         "quota-above",

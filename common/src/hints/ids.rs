@@ -12,7 +12,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         NOT_ROOT,
         "an ordinary user may map one id, the own one",
-        "--uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1",
+        "`--uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1`",
     ),
     row!(
         "map-of-nobody",
@@ -36,8 +36,8 @@ pub const ROWS: &[Row] = &[
         [EINVAL],
         ALWAYS,
         "this id is not mapped in the container",
-        "map it with --uid-map and --gid-map; to have 65536 in step 09: sudo usermod --add-subuids 524288-589823 \
-         --add-subgids 524288-589823 $USER",
+        "map it with --uid-map and --gid-map; to have 65536 in step 09: `sudo usermod --add-subuids 524288-589823 \
+         --add-subgids 524288-589823 $USER`",
     ),
     row!(
         "own-id-not-mapped",
@@ -53,7 +53,7 @@ pub const ROWS: &[Row] = &[
         [],
         NO_NEW_PRIVS,
         "no_new_privs is on, so that set-user-ID programs such as newuidmap(1) have no more rights than you",
-        "start it from a plain login, or do without: --uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1",
+        "start it from a plain login, or do without: `--uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1`",
     ),
     row!(
         "newuidmap-refused",
@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
         [],
         ALWAYS,
         "newuidmap(1) is not set-user-ID root, or the ranges are not yours where you are, as inside a container",
-        "sudo chmod u+s $(which newuidmap newgidmap), or do without: --uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1",
+        "`sudo chmod u+s $(which newuidmap newgidmap)`, or do without: `--uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1`",
     ),
     row!(
         "idmap-too-old",
@@ -69,7 +69,7 @@ pub const ROWS: &[Row] = &[
         [ENOSYS],
         ALWAYS,
         "idmapped mounts came with Linux 5.12",
-        "with an older kernel give the tree to the container's root: sudo chown -hR 524288:524288 ROOTFS",
+        "with an older kernel give the tree to the container's root: `sudo chown -hR 524288:524288 ROOTFS`",
     ),
     row!(
         "idmap-filesystem",
@@ -77,6 +77,6 @@ pub const ROWS: &[Row] = &[
         [EINVAL, EOPNOTSUPP, EPERM],
         ALWAYS,
         "this filesystem has no idmapped mounts, as NFS and 9p have none",
-        "build the tree on ext4, xfs or btrfs: target/debug/rootfs --to DIRECTORY",
+        "build the tree on ext4, xfs or btrfs: `target/debug/rootfs --to DIRECTORY`",
     ),
 ];

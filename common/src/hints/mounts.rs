@@ -12,7 +12,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         ALWAYS,
         "parts of the present /proc are covered, as inside a container, and a new one would show them",
-        "docker run --security-opt systempaths=unconfined … covers nothing; with the present one ps shows the processes \
+        "`docker run --security-opt systempaths=unconfined …` covers nothing; with the present one ps shows the processes \
          outside, too",
     ),
     row!(
@@ -21,7 +21,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         ALWAYS,
         "parts of the present /sys are covered, as inside a container, and a new one would show them",
-        "docker run --security-opt systempaths=unconfined … covers nothing; until then go back to step 06",
+        "`docker run --security-opt systempaths=unconfined …` covers nothing; until then go back to step 06",
     ),
     row!(
         "pivot-impossible",
@@ -37,7 +37,7 @@ pub const ROWS: &[Row] = &[
         [ENODEV],
         ALWAYS,
         "this kernel has no filesystem of this kind",
-        "`cat /proc/filesystems` lists what it has: sudo modprobe NAME, or boot your distribution's own kernel",
+        "`cat /proc/filesystems` lists what it has: `sudo modprobe NAME`, or boot your distribution's own kernel",
     ),
     row!(
         "mounts-limit",
@@ -45,7 +45,7 @@ pub const ROWS: &[Row] = &[
         [ENOSPC],
         ALWAYS,
         "the mount table is full",
-        "`wc -l /proc/self/mountinfo` shows how many there are: sudo sysctl fs.mount-max=200000",
+        "`wc -l /proc/self/mountinfo` shows how many there are: `sudo sysctl fs.mount-max=200000`",
     ),
     row!(
         "mounts-filtered",
@@ -53,7 +53,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         FILTERED,
         "a seccomp filter forbids it, as inside a container",
-        "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …, or work outside of it",
+        "`docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …`, or work outside of it",
     ),
     row!(
         "mounts-forbidden",
@@ -61,6 +61,6 @@ pub const ROWS: &[Row] = &[
         [EACCES],
         ALWAYS,
         "a security module forbids it, as AppArmor's profile docker-default does inside a container",
-        "docker run --security-opt apparmor=unconfined …; `cat /proc/self/attr/current` names the profile",
+        "`docker run --security-opt apparmor=unconfined …`; `cat /proc/self/attr/current` names the profile",
     ),
 ];

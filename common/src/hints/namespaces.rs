@@ -14,7 +14,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         CHROOTED,
         "in a chroot the kernel gives nobody a user namespace, which would be a way out (user_namespaces(7))",
-        "leave the chroot with exit and run it outside",
+        "leave the chroot with `exit` and run it outside",
     ),
     row!(
         "userns-unmapped",
@@ -22,7 +22,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         UNMAPPED,
         "you are nobody in the user namespace that you are in",
-        "start that one with its ids mapped: unshare --user --map-root-user, or a step without --no-map",
+        "start that one with its ids mapped: `unshare --user --map-root-user`, or a step without --no-map",
     ),
     row!(
         "userns-debian",
@@ -30,7 +30,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         USERNS_OFF,
         "this Debian kernel keeps user namespaces from ordinary users",
-        "sudo sysctl kernel.unprivileged_userns_clone=1",
+        "`sudo sysctl kernel.unprivileged_userns_clone=1`",
     ),
     // Where CLONE_NEWUSER succeeds all the same, the rights are missing inside.
     row!(
@@ -39,7 +39,7 @@ pub const ROWS: &[Row] = &[
         [EPERM, EACCES],
         APPARMOR,
         "AppArmor gives this program no rights in its user namespace, as on Ubuntu since 23.10",
-        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
     ),
     row!(
         "userns-filtered",
@@ -47,7 +47,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         FILTERED,
         "a seccomp filter forbids it, as inside a container",
-        "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …, or work outside of it",
+        "`docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …`, or work outside of it",
     ),
     row!(
         "userns-forbidden",
@@ -55,7 +55,7 @@ pub const ROWS: &[Row] = &[
         [EPERM, EACCES],
         ALWAYS,
         "a security module of this machine keeps user namespaces from you",
-        "`sudo dmesg | grep -iE 'denied|avc' | tail` names it; with sudo the steps do without its leave",
+        "`sudo dmesg | grep -iE 'denied|avc' | tail` names it, and the rule",
     ),
     row!(
         "namespaces-not-root",
@@ -71,15 +71,15 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         UNABLE,
         "root has no CAP_SYS_ADMIN here, as inside a container",
-        "docker run --privileged …, or go on with step 05, which needs none",
+        "`docker run --privileged …`, or go on with step 05, which needs none",
     ),
     row!(
         "userns-limit",
-        ["clone3 ", "unshare "],
+        ["CLONE_NEWUSER"],
         [ENOSPC],
         NO_USERNS_LEFT,
         "this machine allows no user namespaces, as Red Hat's did and hardened ones do",
-        "sudo sysctl user.max_user_namespaces=15000",
+        "`sudo sysctl user.max_user_namespaces=15000`",
     ),
     row!(
         "namespaces-limit",
@@ -87,7 +87,7 @@ pub const ROWS: &[Row] = &[
         [ENOSPC],
         ALWAYS,
         "a limit on namespaces is reached, or they are 32 deep",
-        "`sysctl -a --pattern user.max_` shows the limits and `lsns` what there is: sudo sysctl user.max_NAME_namespaces=15000",
+        "`sysctl -a --pattern user.max_` shows the limits and `lsns` what there is: `sudo sysctl user.max_NAME_namespaces=15000`",
     ),
     row!(
         "userns-not-built",
@@ -108,7 +108,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "processes-limit",
-        ["clone3 ", "clone3", "fork"],
+        ["clone3", "fork"],
         [EAGAIN],
         ALWAYS,
         "a limit on processes is reached: RLIMIT_NPROC, that of a control group, or --pids, which counts process 1 as well",

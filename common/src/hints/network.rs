@@ -15,7 +15,7 @@ pub const ROWS: &[Row] = &[
         [EOPNOTSUPP],
         ALWAYS,
         "this kernel has no virtual cables, or their module is not loaded (CONFIG_VETH)",
-        "sudo modprobe veth; where the running kernel was replaced by an update, reboot first",
+        "`sudo modprobe veth`; where the running kernel was replaced by an update, reboot first",
     ),
     row!(
         "netlink-absent",
@@ -47,7 +47,7 @@ pub const ROWS: &[Row] = &[
         [EACCES],
         NOT_ROOT,
         "ports below 1024 are root's (sysctl net.ipv4.ip_unprivileged_port_start)",
-        "choose a higher one, as in --publish 8080:80",
+        "choose a higher one, as in `--publish 8080:80`",
     ),
     row!(
         "address-foreign",

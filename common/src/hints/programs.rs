@@ -1,6 +1,6 @@
 //! What is executed inside, and what a complete container asks for.
 
-use nix::errno::Errno::{EACCES, EDQUOT, EINVAL, EIO, ENOENT, ENOEXEC, ENOSYS, ENOTDIR, EPERM};
+use nix::errno::Errno::{EACCES, EDQUOT, EINVAL, EIO, ENOENT, ENOEXEC, ENOSYS, ENOTDIR};
 
 use super::when::{ALWAYS, NOEXEC};
 use super::{Row, row};
@@ -12,7 +12,7 @@ pub const COMMAND: &[Row] = &[
         [EACCES],
         NOEXEC,
         "the rootfs lies on a mount that nothing is executed from, as /tmp and removable disks may be",
-        "sudo mount -o remount,exec MOUNTPOINT, or build the tree elsewhere with target/debug/rootfs --to DIRECTORY",
+        "`sudo mount -o remount,exec MOUNTPOINT`, or build the tree elsewhere with `target/debug/rootfs --to DIRECTORY`",
     ),
     row!(
         "exec-no-permission",
@@ -20,7 +20,7 @@ pub const COMMAND: &[Row] = &[
         [EACCES],
         ALWAYS,
         "it is a directory, or a file without the x permission",
-        "name a program, or give it the permission with chmod +x",
+        "name a program, or give it the permission with `chmod +x FILE`",
     ),
     row!(
         "exec-no-program",
@@ -47,7 +47,7 @@ pub const COMPLETE: &[Row] = &[
         [EDQUOT],
         ALWAYS,
         "each container takes a keyring, and you have as many keys as you may",
-        "`cat /proc/key-users` shows how many: sudo sysctl kernel.keys.maxkeys=2000",
+        "`cat /proc/key-users` shows how many: `sudo sysctl kernel.keys.maxkeys=2000`",
     ),
     row!(
         "seccomp-not-built",
@@ -55,7 +55,7 @@ pub const COMPLETE: &[Row] = &[
         [EINVAL, ENOSYS],
         ALWAYS,
         "this kernel was built without seccomp filters (CONFIG_SECCOMP_FILTER)",
-        "boot your distribution's own kernel, or do without: --seccomp off",
+        "boot your distribution's own kernel, or do without: `--seccomp off`",
     ),
     row!(
         "volume-absent",
@@ -71,7 +71,7 @@ pub const COMPLETE: &[Row] = &[
         [ENOTDIR],
         ALWAYS,
         "a directory is mounted on a directory, and a file on a file",
-        "make DST what SRC is: mkdir -p ROOTFS/DST, or touch ROOTFS/DST",
+        "make DST what SRC is: `mkdir -p ROOTFS/DST`, or `touch ROOTFS/DST`",
     ),
     row!(
         "workdir-absent",
@@ -79,7 +79,7 @@ pub const COMPLETE: &[Row] = &[
         [ENOENT, ENOTDIR],
         ALWAYS,
         "the container has no such directory",
-        "mkdir -p ROOTFS/DIR, or leave out --workdir",
+        "`mkdir -p ROOTFS/DIR`, or leave out --workdir",
     ),
     row!(
         "workdir-closed",
@@ -87,7 +87,7 @@ pub const COMPLETE: &[Row] = &[
         [EACCES],
         ALWAYS,
         "whom the payload runs as may not go into that directory",
-        "chmod o+x ROOTFS/DIR, or leave out --workdir",
+        "`chmod o+x ROOTFS/DIR`, or leave out --workdir",
     ),
     row!(
         "container-absent",
@@ -99,11 +99,11 @@ pub const COMPLETE: &[Row] = &[
     ),
     row!(
         "container-of-another",
-        ["join container "],
-        [EPERM, EACCES],
+        ["Permission Denied: /proc/"],
+        [],
         ALWAYS,
         "another user started it",
-        "sudo target/debug/enter NAME",
+        "`sudo target/debug/enter NAME`",
     ),
     row!(
         "no-typing",
@@ -111,6 +111,6 @@ pub const COMPLETE: &[Row] = &[
         [EIO],
         ALWAYS,
         "this kernel lets nobody type on a terminal for somebody else (since Linux 6.2)",
-        "to see the attack succeed: sudo sysctl dev.tty.legacy_tiocsti=1, and 0 afterwards",
+        "to see it succeed without a container: `sudo sysctl dev.tty.legacy_tiocsti=1`, and 0 afterwards",
     ),
 ];

@@ -20,7 +20,7 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         ALWAYS,
         "root has no CAP_SYS_CHROOT here, as inside some containers",
-        "go on with step 05, which needs none, or start that container with --cap-add SYS_CHROOT",
+        "go on with step 05, which needs none, or start that container with `docker run --cap-add SYS_CHROOT …`",
     ),
     row!(
         "rootfs-absent",
@@ -44,7 +44,7 @@ pub const ROWS: &[Row] = &[
         [EACCES],
         ALWAYS,
         "the container's root may not go that way, for outside it is another user; NFS knows no foreign root at all",
-        "`namei -l ROOTFS` shows the directory without x for others: chmod o+x DIRECTORY, or copy the tree to a local disk",
+        "`namei -l ROOTFS` shows the directory without x for others: `chmod o+x DIRECTORY`, or copy the tree to a local disk",
     ),
     row!(
         "rootfs-long-name",
@@ -68,7 +68,7 @@ pub const ROWS: &[Row] = &[
         [ENOENT],
         ALWAYS,
         "the rootfs lacks this directory, on which something is to be mounted",
-        "mkdir -p ROOTFS/DIRECTORY (where a file is to be mounted: touch ROOTFS/FILE)",
+        "`mkdir -p ROOTFS/DIRECTORY`; where a file is to be mounted, `touch ROOTFS/FILE`",
     ),
 ];
 
@@ -79,7 +79,7 @@ pub const BUILDING: &[Row] = &[
         [EPERM],
         ALWAYS,
         "this filesystem has no links, as vfat and exFAT have none",
-        "build the tree on another one: target/debug/rootfs --to DIRECTORY",
+        "build the tree on another one: `target/debug/rootfs --to DIRECTORY`",
     ),
     row!(
         "disk-full",
@@ -87,22 +87,22 @@ pub const BUILDING: &[Row] = &[
         [ENOSPC, EDQUOT],
         ALWAYS,
         "the disk is full, or your part of it",
-        "`df -h target` shows what is free: make room, or build elsewhere with target/debug/rootfs --to DIRECTORY",
+        "`df -h target` shows what is free: make room, or build elsewhere with `target/debug/rootfs --to DIRECTORY`",
     ),
     row!(
         "disk-read-only",
-        ["make directory ", "lock ", "open "],
+        ["make directory ", ".lock"],
         [EROFS],
         ALWAYS,
         "nothing can be written there",
-        "build the tree elsewhere: target/debug/rootfs --to DIRECTORY",
+        "build the tree elsewhere: `target/debug/rootfs --to DIRECTORY`",
     ),
     row!(
         "disk-not-yours",
-        ["make directory ", "lock ", "in the tree"],
+        ["make directory ", ".lock", "in the tree"],
         [EACCES],
         NOT_ROOT,
         "the directory belongs to somebody else, perhaps to root since something was built with sudo",
-        "sudo chown -R $USER target",
+        "`sudo chown -R $USER target`",
     ),
 ];

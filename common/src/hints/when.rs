@@ -1,7 +1,6 @@
 //! What a machine can show of the cause of an error.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -51,7 +50,7 @@ pub const NO_USERNS_BUILT: When =
     when(|| !Path::new("/proc/self/ns/user").exists(), "there is no `/proc/self/ns/user`");
 pub const UNMAPPED: When =
     when(|| fs::read("/proc/self/uid_map").is_ok_and(|map| map.is_empty()), "`/proc/self/uid_map` is empty");
-pub const CHROOTED: When = when(chrooted, "`sudo stat -c %i / /proc/1/root/` shows two numbers");
+pub const CHROOTED: When = when(chrooted, "`findmnt /` shows nothing");
 pub const NOEXEC: When = when(
     || statvfs("/").is_ok_and(|root| root.flags().contains(FsFlags::ST_NOEXEC)),
     "`findmnt -T ROOTFS -o OPTIONS` shows noexec",
@@ -78,15 +77,19 @@ fn status(field: &str) -> Option<String> {
     status.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
 }
 
-/// Only who may look at process 1 can see it, and in most cases that is root, as it was who called chroot.
+/// The root of a mount namespace is a mount; a directory that became `/` by chroot(2) may be none.
 fn chrooted() -> bool {
-    let file = |path: &str| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
-    file("/proc/1/root/").is_some_and(|root| Some(root) != file("/"))
+    mounts().is_some_and(|table| !table.lines().any(|line| line.split(' ').nth(4) == Some("/")))
 }
 
 fn cgroup_read_only() -> bool {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mut options =
-        table.lines().filter(|line| line.contains(" - cgroup2 ")).filter_map(|line| line.split(' ').nth(5));
-    options.next().is_some_and(|options| options.split(',').any(|option| option == "ro"))
+    let table = mounts().unwrap_or_default();
+    let tree = table.lines().find(|line| line.contains(" - cgroup2 "));
+    let options = tree.and_then(|line| line.split(' ').nth(5));
+    options.is_some_and(|options| options.split(',').any(|option| option == "ro"))
+}
+
+/// The mount table, one mount a line: its 5th field is the mount point, the 6th its options (proc(5)).
+fn mounts() -> Option<String> {
+    fs::read_to_string("/proc/self/mountinfo").ok()
 }
