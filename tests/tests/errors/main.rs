@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::{fs, iter};
 
 use anyhow::{Context, Result, ensure};
 use common::hints::{Row, TABLE};
-use harness::{Identity, Output, Step, processes_with_argument, skip, suite, test, wait_until};
+use harness::{Identity, Launch, Output, Scratch, Step, processes_with_argument, skip, suite, test, wait_until};
 use libtest_mimic::Trial;
 use provocations::{Provocation, provocations};
 
@@ -20,6 +21,9 @@ mod provocations;
 
 /// The exit code by which a script says that it cannot be tried here; its output says why.
 const SKIPPED: i32 = 77;
+
+/// Orphans may have to wait for a process 1 that reaps them only now and then.
+const A_MOMENT: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
     if env::var("SNAPSHOTS").is_ok_and(|value| value == "overwrite") {
@@ -61,25 +65,17 @@ impl Provocation {
             Identity::Root => Step::new(1, identity)?,
             Identity::User => Step::without_root(1)?,
         };
-        let directory = step.host().directory()?;
-        // A path that nobody else has: by it the processes of this script are known.
-        let rootfs = directory.join("rootfs");
-        std::os::unix::fs::symlink(step.host().rootfs()?.there, &rootfs.here).context("symlink")?;
-        let programs = step.host().probe()?.there.parent().context("no directory")?.to_owned();
-        let path = format!("{}:{}", programs.display(), env::var("PATH").unwrap_or_default());
-        let before = step.host().process().file("mountinfo")?;
-        let launch = step.on_host().environment("PATH", &path).environment("DIR", directory.arg());
-        let launch =
-            launch.environment("ROOTFS", rootfs.arg()).environment("MKDIR", MKDIR).environment("PRELUDE", PRELUDE);
-        let mut launched = launch.spawn(&["sh", "-c", &format!("eval \"$PRELUDE\"\n{}", self.script)])?;
+        let (directory, before) = (workplace(&step)?, step.host().process().file("mountinfo")?);
+        let script = format!("eval \"$PRELUDE\"\n{}", self.script);
+        let mut launched = launch(&step, &directory)?.spawn(&["sh", "-c", &script])?;
         let output = launched.wait()?;
         if output.code() == SKIPPED {
             return skip(output.line());
         }
         self.compare(&output)?;
-        let gone =
-            || Ok(processes_with_argument(rootfs.arg()).is_empty() && group_of(launched.process().pid).is_none());
-        wait_until("the end of all processes and groups", Duration::from_secs(4), gone)?;
+        let processes = || processes_with_argument(directory.join("rootfs").arg());
+        let gone = || Ok(processes().is_empty() && group_of(launched.process().pid).is_none());
+        wait_until("the end of all processes and groups", A_MOMENT, gone)?;
         let changes = step.host().mount_changes(&before)?;
         ensure!(changes.is_empty(), "left on the host: {changes:?}");
         Ok(())
@@ -97,6 +93,33 @@ impl Provocation {
         ensure!(!told.contains("panicked"), "a panic: {told}");
         Ok(())
     }
+}
+
+/// A directory with `rootfs`, by a path that nobody else has, so that the processes of this script are known by it, and
+/// `tmp`, to mount something on.
+fn workplace(step: &Step) -> Result<Scratch> {
+    let directory = step.host().directory()?;
+    symlink(step.host().rootfs()?.there, &directory.join("rootfs").here).context("symlink")?;
+    let scratch = directory.join("tmp").here;
+    fs::create_dir(&scratch).context("mkdir tmp")?;
+    step.host().give(&scratch)?;
+    Ok(directory)
+}
+
+fn launch<'a>(step: &'a Step, directory: &Scratch) -> Result<Launch<'a>> {
+    let programs = step.host().probe()?.there;
+    let programs = programs.parent().context("a program without a directory")?;
+    let path = format!("{}:{}", programs.display(), env::var("PATH").unwrap_or_default());
+    let (rootfs, scratch) = (directory.join("rootfs"), directory.join("tmp"));
+    let variables = [
+        ("PATH", path.as_str()),
+        ("PRELUDE", PRELUDE),
+        ("MKDIR", MKDIR),
+        ("DIR", directory.arg()),
+        ("ROOTFS", rootfs.arg()),
+        ("TMP", scratch.arg()),
+    ];
+    Ok(variables.iter().fold(step.on_host(), |launch, (name, value)| launch.environment(name, value)))
 }
 
 /// The control group of a launcher, if it is still there.
@@ -118,6 +141,7 @@ const MKDIR: &str = if cfg!(target_arch = "x86_64") { "mkdir" } else { "mkdirat"
 /// What the scripts are written in. `own SETUP COMMAND…` runs SETUP with all rights in namespaces of its own, in which
 /// everybody is who they were, and then COMMAND without those rights; the process stays the same one.
 const PRELUDE: &str = r#"
+ONE="--uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1"   # which needs no newuidmap
 skip() { echo "$1"; exit 77; }
 show() { mount -t tmpfs none "${2%/*}" && echo "$1" > "$2"; }   # as another machine would show this file
 own() {
@@ -127,9 +151,9 @@ own() {
 }
 # The control groups of another machine: in which group we are there, how its tree is mounted, what the tree has.
 groups() {
-    mount -t tmpfs none /tmp && echo "$1" > /tmp/cgroup && echo "30 1 0:26 / /sys/fs/cgroup $2" > /tmp/mountinfo
+    mount -t tmpfs none $TMP && echo "$1" > $TMP/cgroup && echo "30 1 0:26 / /sys/fs/cgroup $2" > $TMP/mountinfo
     mount -t tmpfs none /sys/fs/cgroup && (cd /sys/fs/cgroup && eval "$3")
-    mount --bind /tmp/cgroup /proc/$$/cgroup && mount --bind /tmp/mountinfo /proc/$$/mountinfo
+    mount --bind $TMP/cgroup /proc/$$/cgroup && mount --bind $TMP/mountinfo /proc/$$/mountinfo
 }
 v1() { groups 5:cpu,pids:/ 'rw - cgroup cgroup rw,cpu,pids' "${1:-:}"; }
 v2() {

@@ -13,7 +13,7 @@ const BEGINNING: &str = "\
 Each of our programs tells an error in one line: what it tried, and what the kernel answered. Where the cause is known,
 a second line says why and what to do:
 
-```console,ignore
+```console,user
 $ target/debug/01-chroot target/rootfs/host
 Error: chroot target/rootfs/host: Operation not permitted
 hint: chroot(2) asks for CAP_SYS_CHROOT: run it with sudo; from step 05 on an ordinary user needs none

@@ -59,8 +59,8 @@ fn rootfs() -> Vec<Provocation> {
         provoke("rootfs-loop", "ln -s loop $DIR/loop; 06-mount $DIR/loop true"),
         provoke("mount-point-absent", "mkdir $DIR/bare; 06-mount $DIR/bare true"),
         provoke("no-links", "refuse symlinkat=EPERM -- rootfs --to $DIR/tree"),
-        provoke("disk-full", "own 'mount -t tmpfs -o size=1m none /tmp' rootfs --to /tmp/tree"),
-        provoke("disk-read-only", "own 'mount -t tmpfs -o ro none /tmp' rootfs --to /tmp/tree"),
+        provoke("disk-full", "own 'mount -t tmpfs -o size=1m none $TMP' rootfs --to $TMP/tree"),
+        provoke("disk-read-only", "own 'mount -t tmpfs -o ro none $TMP' rootfs --to $TMP/tree"),
         provoke("disk-not-yours", "rootfs --to /etc/tree").only(User),
     ]
 }
@@ -69,7 +69,7 @@ fn command() -> Vec<Provocation> {
     vec![
         provoke(
             "exec-noexec",
-            "own 'mount --rbind $ROOTFS /tmp && mount -o remount,bind,noexec /tmp' 06-mount /tmp true",
+            "own 'mount --rbind $ROOTFS $TMP && mount -o remount,bind,noexec $TMP' 06-mount $TMP true",
         )
         .code(126),
         provoke("exec-no-permission", "06-mount $ROOTFS /etc").code(126),
@@ -80,8 +80,8 @@ fn command() -> Vec<Provocation> {
 
 fn complete() -> Vec<Provocation> {
     vec![
-        provoke("keys-used-up", "refuse keyctl=EDQUOT -- 09-full $ROOTFS true"),
-        provoke("seccomp-not-built", "refuse seccomp:0:1=EINVAL -- 09-full $ROOTFS true"),
+        provoke("keys-used-up", "refuse keyctl=EDQUOT -- 09-full $ONE $ROOTFS true"),
+        provoke("seccomp-not-built", "refuse seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true"),
         provoke("volume-absent", "09-full --volume /no/such:/tmp $ROOTFS true"),
         provoke("volume-file-and-directory", "09-full --volume /etc/passwd:/tmp $ROOTFS true"),
         provoke("workdir-absent", "09-full --workdir /no/such $ROOTFS true"),
@@ -103,9 +103,9 @@ fn namespaces() -> Vec<Provocation> {
     vec![
         provoke(
             "userns-chroot",
-            "unshare --mount sh -c 'mount -t tmpfs none /tmp; for dir in bin lib lib64 usr proc mnt; do
-                [ ! -d /$dir ] || { mkdir -p /tmp/root/$dir && mount --rbind /$dir /tmp/root/$dir; }; done
-            chroot /tmp/root 05-user /mnt true'",
+            "unshare --mount sh -c 'mount -t tmpfs none $TMP; for dir in bin lib lib64 usr proc mnt; do
+                [ ! -d /$dir ] || { mkdir -p $TMP/root/$dir && mount --rbind /$dir $TMP/root/$dir; }; done
+            chroot $TMP/root 05-user /mnt true'",
         )
         .only(Root),
         provoke("userns-unmapped", "unshare --user 05-user $ROOTFS true"),
@@ -127,25 +127,30 @@ fn namespaces() -> Vec<Provocation> {
                 refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
         ),
         provoke("userns-filtered", "refuse clone3=EPERM -- 05-user $ROOTFS true"),
-        provoke("userns-filtered", "refuse unshare=EPERM -- 09-full $ROOTFS true").only(User),
-        provoke("userns-filtered", "refuse keyctl=EPERM -- 09-full $ROOTFS true"),
+        provoke("userns-filtered", "refuse unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
+        provoke("userns-filtered", "refuse keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
         provoke(
             "userns-forbidden",
-            "own 'mount -t tmpfs none /tmp; echo Seccomp: 0 > /tmp/status; mount --bind /tmp/status /proc/$$/status' \
+            "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
                 refuse clone3=EPERM -- 05-user $ROOTFS true",
         ),
         provoke("namespaces-not-root", "02-pid $ROOTFS true").only(User),
         provoke("namespaces-unable", "setpriv --bounding-set=-sys_admin 02-pid $ROOTFS true").only(Root),
         provoke("userns-limit", "own 'echo 0 > /proc/sys/user/max_user_namespaces' 05-user $ROOTFS true"),
         provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_pid_namespaces' 05-user $ROOTFS true"),
-        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ROOTFS true"),
+        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ONE $ROOTFS true"),
         provoke(
             "userns-not-built",
             "own 'mount -t tmpfs none /proc/$$/ns' refuse clone3=EINVAL -- 05-user $ROOTFS true",
         ),
         provoke("namespaces-not-built", "refuse clone3=EINVAL -- 05-user $ROOTFS true"),
         provoke("processes-limit", "prlimit --nproc=1 05-user $ROOTFS true").only(User),
-        provoke("processes-limit", "exec 09-full --pids 1 $ROOTFS true").only(Root),
+        provoke(
+            "processes-limit",
+            "08-cgroup --pids 9 $ROOTFS true 2>/dev/null || skip 'root may set no limits here'
+            exec 09-full --pids 1 $ROOTFS true",
+        )
+        .only(Root),
     ]
 }
 
@@ -174,21 +179,21 @@ fn ids() -> Vec<Provocation> {
             "map-too-long",
             "05-user $(for id in $(seq 341); do echo --uid-map $id:$id:1; done) --gid-map 0:$(id -g):1 $ROOTFS true",
         ),
-        provoke("id-not-mapped", "09-full --uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1 --user 1000 $ROOTFS true"),
+        provoke("id-not-mapped", "09-full $ONE --user 1000 $ROOTFS true"),
         provoke("own-id-not-mapped", "06-mount --no-map $ROOTFS true"),
         provoke(
             "newuidmap-powerless",
-            "own 'mount -t tmpfs none /tmp; echo $(id -u):100000:65536 > /tmp/ids
-                mount --bind /tmp/ids /etc/subuid && mount --bind /tmp/ids /etc/subgid
-                echo exit 1 > /tmp/newuidmap; chmod +x /tmp/newuidmap; PATH=/tmp:$PATH' \
+            "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
+                mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
+                echo exit 1 > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 setpriv --no-new-privs 09-full $ROOTFS true",
         )
         .only(User),
         provoke(
             "newuidmap-refused",
-            "own 'mount -t tmpfs none /tmp; echo $(id -u):100000:65536 > /tmp/ids
-                mount --bind /tmp/ids /etc/subuid && mount --bind /tmp/ids /etc/subgid
-                echo exit 1 > /tmp/newuidmap; chmod +x /tmp/newuidmap; PATH=/tmp:$PATH' \
+            "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
+                mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
+                echo exit 1 > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 09-full $ROOTFS true",
         )
         .only(User),
@@ -254,7 +259,7 @@ fn cgroups() -> Vec<Provocation> {
             "group=/sys/fs/cgroup/cpu$(sed -n 's/^[0-9]*:\\(.*,\\)*cpu\\(,.*\\)*://p' /proc/self/cgroup)/errors-$$
             mkdir $group 2>/dev/null && echo 10000 > $group/cpu.cfs_quota_us || skip 'no cpu controller of cgroup v1'
             sh -c 'echo 0 > $0/tasks; exec 08-cgroup --cpus 0.5 $ROOTFS true' $group; code=$?
-            for attempt in $(seq 100); do rmdir $group 2>/dev/null && break; sleep 0.02; done; exit $code",
+            for attempt in $(seq 100); do rmdir $group 2>/dev/null && exit $code; sleep 0.02; done",
         )
         .only(Root),
     ]
@@ -269,7 +274,7 @@ fn anything() -> Vec<Provocation> {
         provoke("call-filtered", "refuse openat2=ENOSYS -- 06-mount $ROOTFS true"),
         provoke(
             "call-too-new",
-            "own 'mount -t tmpfs none /tmp; echo Seccomp: 0 > /tmp/status; mount --bind /tmp/status /proc/$$/status' \
+            "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
                 refuse pipe2=ENOSYS -- 05-user $ROOTFS true",
         ),
         provoke(
