@@ -103,7 +103,14 @@ pub fn tell(lines: &str) {
 
 /// A cause in words: of an errno only what strerror(3) says.
 fn describe(cause: &(dyn StdError + 'static)) -> String {
-    errno(cause).map_or_else(|| cause.to_string(), |errno| errno.desc().to_owned())
+    errno(cause).map_or_else(|| cause.to_string(), strerror)
+}
+
+/// An errno in the words of strerror(3), which every other program uses, and so whoever asks about it.
+pub fn strerror(errno: Errno) -> String {
+    let mut text = io::Error::from(errno).to_string();
+    text.truncate(text.rfind(" (os error").unwrap_or(text.len()));
+    text
 }
 
 /// The errno that a cause stands for, whether nix or the standard library reported it.
@@ -130,5 +137,6 @@ mod tests {
         let told: Vec<_> = error.chain().map(describe).collect();
         assert_eq!(told, ["write /proc/1/uid_map", "Operation not permitted"]);
         assert_eq!(describe(&io::Error::from_raw_os_error(2)), "No such file or directory");
+        assert_eq!(strerror(Errno::EAGAIN), "Resource temporarily unavailable");
     }
 }

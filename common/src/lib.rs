@@ -6,7 +6,7 @@ mod failure;
 pub mod hints;
 
 pub use exec::exec;
-pub use failure::{Failure, report, run, tell, warn};
+pub use failure::{Failure, report, run, strerror, tell, warn};
 pub use hints::hint;
 
 use std::ffi::OsString;

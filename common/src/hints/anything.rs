@@ -11,7 +11,7 @@ pub const ROWS: &[Row] = &[
         [""],
         [ENOSYS],
         WSL_1,
-        "WSL 1 only imitates Linux, and has none of this",
+        "WSL 1 only imitates Linux, and has no such system call",
         "in a Windows terminal: `wsl --set-version DISTRIBUTION 2`",
     ),
     row!(

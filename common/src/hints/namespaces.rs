@@ -4,6 +4,7 @@ use nix::errno::Errno::{EACCES, EAGAIN, EINVAL, ENOSPC, EPERM};
 
 use super::when::{
     ALWAYS, APPARMOR, CHROOTED, FILTERED, NO_USERNS_BUILT, NO_USERNS_LEFT, NOT_ROOT, UNABLE, UNMAPPED, USERNS_OFF,
+    WSL_1,
 };
 use super::{Row, row};
 
@@ -88,6 +89,14 @@ pub const ROWS: &[Row] = &[
         ALWAYS,
         "a limit on namespaces is reached, or they are 32 deep",
         "`sysctl -a --pattern user.max_` shows the limits and `lsns` what there is: `sudo sysctl user.max_NAME_namespaces=15000`",
+    ),
+    row!(
+        "namespaces-wsl",
+        ["clone3 ", "unshare "],
+        [EINVAL],
+        WSL_1,
+        "WSL 1 only imitates Linux, and has few namespaces",
+        "in a Windows terminal: `wsl --set-version DISTRIBUTION 2`",
     ),
     row!(
         "userns-not-built",

@@ -96,6 +96,14 @@ impl Link {
 
     /// The parent's part: a veth pair, one end here and one in the child's namespace. It goes when that namespace goes.
     pub fn plug(&self, container: &Container) -> Result<()> {
+        match self.connect(container) {
+            // The child has ended meanwhile and has told why; whoever waits for it learns its exit code.
+            Err(error) if matches!(error.downcast_ref(), Some(Errno::ESRCH | Errno::ENODEV)) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn connect(&self, container: &Container) -> Result<()> {
         let name = format!("veth{}", process::id());
         netlink::add_veth(&name, "eth0", container.pid)?;
         netlink::add_address(&name, self.host)?;

@@ -57,7 +57,7 @@ fn group(group: &Group) -> String {
 
 fn row(row: &Row) -> String {
     let tried = row.tried.iter().filter(|tried| !tried.is_empty()).map(|tried| format!("`{}`", tried.trim_end()));
-    let answers = row.answers.iter().map(|errno| format!("{} ({errno:?})", errno.desc()));
+    let answers = row.answers.iter().map(|errno| format!("{} ({errno:?})", common::strerror(*errno)));
     let when = Some(row.when.shown).filter(|shown| !shown.is_empty()).map(|shown| format!("where {shown}"));
     let tried = Some(tried.collect::<Vec<_>>().join(", ")).filter(|tried| !tried.is_empty());
     let answers = Some(answers.collect::<Vec<_>>().join(", ")).filter(|answers| !answers.is_empty());

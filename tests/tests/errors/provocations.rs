@@ -46,6 +46,13 @@ fn rootfs() -> Vec<Provocation> {
         provoke("chroot-unable", "setpriv --bounding-set=-sys_chroot 01-chroot $ROOTFS true").only(Root),
         provoke("rootfs-absent", "01-chroot $ROOTFS/absent true").only(Root),
         provoke("rootfs-absent", "06-mount $ROOTFS/absent true"),
+        // The launcher may just be making the cable, and must not complain as well that nobody is there any more.
+        provoke(
+            "rootfs-absent",
+            "for round in $(seq 30); do
+                [ $(07-net $ROOTFS/absent true 2>&1 | grep -c ^Error) = 1 ] || echo Error: not one
+            done; 07-net $ROOTFS/absent true",
+        ),
         provoke("rootfs-no-directory", "05-user /etc/passwd true"),
         provoke("rootfs-no-directory", "09-full /etc/passwd true"),
         provoke("rootfs-closed", "[ ! -x /root ] || skip '/root is open to all'; 06-mount /root/rootfs true")
@@ -126,6 +133,11 @@ fn namespaces() -> Vec<Provocation> {
             "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
                 refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
         ),
+        provoke(
+            "userns-apparmor",
+            "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
+                refuse sendto=EPERM -- 07-net $ROOTFS true",
+        ),
         provoke("userns-filtered", "refuse clone3=EPERM -- 05-user $ROOTFS true"),
         provoke("userns-filtered", "refuse unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
         provoke("userns-filtered", "refuse keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
@@ -139,6 +151,10 @@ fn namespaces() -> Vec<Provocation> {
         provoke("userns-limit", "own 'echo 0 > /proc/sys/user/max_user_namespaces' 05-user $ROOTFS true"),
         provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_pid_namespaces' 05-user $ROOTFS true"),
         provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ONE $ROOTFS true"),
+        provoke(
+            "namespaces-wsl",
+            "own 'show 4.4.0-19041-Microsoft /proc/sys/kernel/osrelease' refuse clone3=EINVAL -- 05-user $ROOTFS true",
+        ),
         provoke(
             "userns-not-built",
             "own 'mount -t tmpfs none /proc/$$/ns' refuse clone3=EINVAL -- 05-user $ROOTFS true",
