@@ -19,7 +19,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "netlink-absent",
-        ["set lo up", "socket NETLINK"],
+        ["socket AF_NETLINK", "socket NETLINK_"],
         [EAFNOSUPPORT, EPROTONOSUPPORT],
         ALWAYS,
         "nobody here may talk to the kernel's network configuration: a sandbox, or a kernel without it",
