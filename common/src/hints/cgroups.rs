@@ -104,6 +104,14 @@ pub const ROWS: &[Row] = &[
         "start it in a group of its own: `systemd-run --scope -p Delegate=yes COMMAND`",
     ),
     row!(
+        "memory-refused",
+        ["allocate beyond "],
+        [],
+        ALWAYS,
+        "a program may ask for no more memory than `ulimit -v` and the machine allow; that is none of the container's limits",
+        "`ulimit -v unlimited`, or ask for less",
+    ),
+    row!(
         "quota-above",
         ["cpu.cfs_quota_us"],
         [EINVAL],

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno::{EACCES, EDQUOT, EINVAL, EIO, ENOENT, ENOEXEC, ENOSYS, ENOTDIR};
 
-use super::when::{ALWAYS, NOEXEC};
+use super::when::{ALWAYS, FILTERED, NOEXEC};
 use super::{Row, row};
 
 pub const COMMAND: &[Row] = &[
@@ -104,6 +104,22 @@ pub const COMPLETE: &[Row] = &[
         ALWAYS,
         "another user started it",
         "`sudo target/debug/enter NAME`",
+    ),
+    row!(
+        "no-strict-mode",
+        ["seccomp SECCOMP_SET_MODE_STRICT"],
+        [EINVAL],
+        FILTERED,
+        "strict mode is not for a process that is behind a filter already",
+        "start the container with `--seccomp off`, or try `seccomp-demo filter`: filters add up",
+    ),
+    row!(
+        "no-terminal",
+        ["no terminal to type on"],
+        [],
+        ALWAYS,
+        "standard input, output and error are files or pipes",
+        "start it in a terminal, without > and |",
     ),
     row!(
         "no-typing",

@@ -1,6 +1,6 @@
 //! The program `queue` of chapter 04.
 
-use nix::errno::Errno::{EACCES, EAGAIN, EINVAL, ENOENT, ENOMSG, ENOSPC};
+use nix::errno::Errno::{EACCES, EAGAIN, EINVAL, EMFILE, ENOENT, ENOMSG, ENOSPC};
 
 use super::when::ALWAYS;
 use super::{Row, row};
@@ -37,6 +37,14 @@ pub const ROWS: &[Row] = &[
         ALWAYS,
         "the queue is another user's, or its name has a second slash",
         "choose another key, or a name like /mine",
+    ),
+    row!(
+        "queue-bytes",
+        ["mq_open "],
+        [EMFILE],
+        ALWAYS,
+        "all your queues together may have no more bytes (RLIMIT_MSGQUEUE)",
+        "`ulimit -q` shows how many: remove queues with `queue remove KEY`, or `sudo prlimit --msgqueue=unlimited --pid $$`",
     ),
     row!(
         "queue-limit",

@@ -102,6 +102,8 @@ fn complete() -> Vec<Provocation> {
             kill $!; wait $!; exit $code",
         )
         .only(Root),
+        provoke("no-strict-mode", "refuse $MKDIR=EPERM -- seccomp-demo strict"),
+        provoke("no-terminal", "typist hello"),
         provoke("no-typing", "script -qec 'refuse ioctl:1:0x5412=EIO -- typist hello' /dev/null"),
     ]
 }
@@ -182,6 +184,7 @@ fn queues() -> Vec<Provocation> {
                 queue send 7 $(printf %04000d 0)",
         ),
         provoke("queue-closed", "own '' queue send /two/slashes x"),
+        provoke("queue-bytes", "own '' prlimit --msgqueue=1 queue send /one x"),
         provoke("queue-limit", "own '' refuse mq_open=ENOSPC -- queue send /one x"),
         provoke("queue-limit", "own '' refuse msgget=ENOSPC -- queue send 7 x"),
     ]
@@ -271,6 +274,7 @@ fn cgroups() -> Vec<Provocation> {
         provoke("group-realtime", "OWN=--net; own v2 refuse write:2:4=EINVAL -- 08-cgroup --cpus 0.5 $ROOTFS true")
             .only(Root),
         provoke("group-threaded", "own v2 refuse write:2:5=EOPNOTSUPP -- 08-cgroup --pids 9 $ROOTFS true").only(User),
+        provoke("memory-refused", "prlimit --as=100000000 mem-hog 1G"),
         provoke(
             "quota-above",
             "group=/sys/fs/cgroup/cpu$(sed -n 's/^[0-9]*:\\(.*,\\)*cpu\\(,.*\\)*://p' /proc/self/cgroup)/errors-$$
