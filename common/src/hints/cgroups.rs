@@ -77,7 +77,7 @@ pub const ROWS: &[Row] = &[
         [ENOSPC],
         ALWAYS,
         "the kernel has no number left for a memory group, of which it can count 65535",
-        "`cat /proc/cgroups` shows how many there are: remove those that are empty: `sudo rmdir /sys/fs/cgroup/memory/NAME`",
+        "`cat /proc/cgroups` shows how many there are, and `sudo rmdir /sys/fs/cgroup/memory/NAME` removes one without processes",
     ),
     row!(
         "group-busy",

@@ -29,7 +29,7 @@ pub const ALWAYS: When = when(|| true, "");
 pub const NOT_ROOT: When = when(|| !geteuid().is_root(), "`id -u` is not 0");
 pub const UNABLE: When = when(
     || status("CapEff").and_then(|set| u64::from_str_radix(&set, 16).ok()).is_some_and(|set| set & CAP_SYS_ADMIN == 0),
-    "`capsh --print` shows no `cap_sys_admin`",
+    "`capsh --has-p=cap_sys_admin` fails",
 );
 pub const FILTERED: When =
     when(|| status("Seccomp").is_some_and(|mode| mode == "2"), "`grep Seccomp: /proc/self/status` shows 2");
