@@ -8,7 +8,7 @@ use super::{Row, row};
 pub const ROWS: &[Row] = &[
     row!(
         "map-of-others",
-        ["id_map: "],
+        ["/uid_map", "/gid_map"],
         [EPERM],
         NOT_ROOT,
         "an ordinary user may map one id, the own one",
@@ -16,7 +16,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "map-of-nobody",
-        ["id_map: "],
+        ["/uid_map", "/gid_map"],
         [EPERM],
         ALWAYS,
         "every OUT id must itself be mapped where you are",
@@ -24,7 +24,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "map-too-long",
-        ["id_map: "],
+        ["/uid_map", "/gid_map"],
         [EINVAL],
         ALWAYS,
         "the kernel takes at most 340 ranges, in a page of text, and none that overlap (user_namespaces(7))",

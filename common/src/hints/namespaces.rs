@@ -36,7 +36,7 @@ pub const ROWS: &[Row] = &[
     // Where CLONE_NEWUSER succeeds all the same, the rights are missing inside.
     row!(
         "userns-apparmor",
-        ["CLONE_NEWUSER", "id_map: ", "setgroups", "sethostname ", "make / private", "set lo up"],
+        ["CLONE_NEWUSER", "/uid_map", "/gid_map", "setgroups", "sethostname ", "make / private", "set lo up"],
         [EPERM, EACCES],
         APPARMOR,
         "AppArmor gives this program no rights in its user namespace, as on Ubuntu since 23.10",

@@ -66,13 +66,16 @@ impl Provocation {
             Identity::User => Step::without_root(1)?,
         };
         let (directory, before) = (workplace(&step)?, step.host().process().file("mountinfo")?);
-        let script = format!("eval \"$PRELUDE\"\n{}", self.script);
-        let mut launched = launch(&step, &directory)?.spawn(&["sh", "-c", &script])?;
+        let run = |script| launch(&step, &directory)?.spawn(&["sh", "-c", &format!("eval \"$PRELUDE\"\n{script}")]);
+        let mut launched = run(self.script)?;
         let output = launched.wait()?;
         if output.code() == SKIPPED {
             return skip(output.line());
         }
         self.compare(&output)?;
+        if let Some(script) = self.cured {
+            cured(&run(script)?.wait()?).context(script)?;
+        }
         let processes = || processes_with_argument(directory.join("rootfs").arg());
         let gone = || Ok(processes().is_empty() && group_of(launched.process().pid).is_none());
         wait_until("the end of all processes and groups", A_MOMENT, gone)?;
@@ -93,6 +96,11 @@ impl Provocation {
         ensure!(!told.contains("panicked"), "a panic: {told}");
         Ok(())
     }
+}
+
+fn cured(output: &Output) -> Result<()> {
+    ensure!(output.code() == 0 && !output.stderr.contains("Error: "), "the cure did not help: {}", output.stderr);
+    Ok(())
 }
 
 /// A directory with `rootfs`, by a path that nobody else has, so that the processes of this script are known by it, and

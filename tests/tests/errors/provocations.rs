@@ -17,10 +17,12 @@ pub struct Provocation {
     pub code: i32,
     /// What is run.
     pub script: &'static str,
+    /// What is run afterwards: the cure, and the same once more, which now succeeds.
+    pub cured: Option<&'static str>,
 }
 
 fn provoke(row: &'static str, script: &'static str) -> Provocation {
-    Provocation { row, only: None, code: 125, script }
+    Provocation { row, only: None, code: 125, script, cured: None }
 }
 
 impl Provocation {
@@ -30,6 +32,10 @@ impl Provocation {
 
     fn code(self, code: i32) -> Self {
         Provocation { code, ..self }
+    }
+
+    fn cured_by(self, script: &'static str) -> Self {
+        Provocation { cured: Some(script), ..self }
     }
 }
 
@@ -43,7 +49,7 @@ pub fn provocations() -> Vec<Provocation> {
 fn rootfs() -> Vec<Provocation> {
     vec![
         provoke("chroot-not-root", "01-chroot $ROOTFS true").only(User),
-        provoke("chroot-unable", "setpriv --bounding-set=-sys_chroot 01-chroot $ROOTFS true").only(Root),
+        provoke("chroot-unable", "setpriv --bounding-set=-sys_chroot 01-chroot $ROOTFS true").cured_by("setpriv --bounding-set=-sys_chroot 05-user $ROOTFS true").only(Root),
         provoke("rootfs-absent", "01-chroot $ROOTFS/absent true").only(Root),
         provoke("rootfs-absent", "06-mount $ROOTFS/absent true"),
         // The launcher may just be making the cable, and must not complain as well that nobody is there any more.
@@ -53,20 +59,20 @@ fn rootfs() -> Vec<Provocation> {
                 [ $(07-net $ROOTFS/absent true 2>&1 | grep -c ^Error) = 1 ] || echo Error: not one
             done; 07-net $ROOTFS/absent true",
         ),
-        provoke("rootfs-no-directory", "05-user /etc/passwd true"),
+        provoke("rootfs-no-directory", "05-user /etc/passwd true").cured_by("tar -C $ROOTFS -cf $DIR/tree.tar bin lib lib64 usr proc dev sys 2>/dev/null; 05-user $(rootfs tar $DIR/tree.tar --to $DIR/tree) true"),
         provoke("rootfs-no-directory", "09-full /etc/passwd true"),
         provoke("rootfs-closed", "[ ! -x /root ] || skip '/root is open to all'; 06-mount /root/rootfs true")
             .only(User),
         provoke(
             "rootfs-closed",
-            "mkdir -m 700 $DIR/closed; 05-user --uid-map 0:100000:9 --gid-map 0:100000:9 $DIR/closed/rootfs true",
-        )
+            "mkdir -m 700 $DIR/closed; ln -s $ROOTFS $DIR/closed/rootfs; 05-user --uid-map 0:100000:9 --gid-map 0:100000:9 $DIR/closed/rootfs true",
+        ).cured_by("chmod o+x $DIR/closed; 05-user --uid-map 0:100000:9 --gid-map 0:100000:9 $DIR/closed/rootfs true")
         .only(Root),
-        provoke("rootfs-long-name", "06-mount $(printf %0300d 0) true"),
+        provoke("rootfs-long-name", "06-mount $(printf %0300d 0) true").cured_by("cd $ROOTFS && 06-mount . true && 09-full . true && [ ! -e rootfs ]"),
         provoke("rootfs-loop", "ln -s loop $DIR/loop; 06-mount $DIR/loop true"),
-        provoke("mount-point-absent", "mkdir $DIR/bare; 06-mount $DIR/bare true"),
+        provoke("mount-point-absent", "mkdir $DIR/bare; 06-mount $DIR/bare true").cured_by("mkdir -p $DIR/bare/proc $DIR/bare/dev; 06-mount $DIR/bare nothing 2>&1 | grep -q ^Error:.exec.nothing"),
         provoke("no-links", "refuse symlinkat=EPERM -- rootfs --to $DIR/tree"),
-        provoke("disk-full", "own 'mount -t tmpfs -o size=1m none $TMP' rootfs --to $TMP/tree"),
+        provoke("disk-full", "own 'mount -t tmpfs -o size=1m none $TMP' rootfs --to $TMP/tree").cured_by("rootfs --to $DIR/elsewhere"),
         provoke("disk-read-only", "own 'mount -t tmpfs -o ro none $TMP' rootfs --to $TMP/tree"),
         provoke("disk-not-yours", "rootfs --to /etc/tree").only(User),
     ]
@@ -77,9 +83,9 @@ fn command() -> Vec<Provocation> {
         provoke(
             "exec-noexec",
             "own 'mount --rbind $ROOTFS $TMP && mount -o remount,bind,noexec $TMP' 06-mount $TMP true",
-        )
+        ).cured_by("own 'mount --rbind $ROOTFS $TMP && mount -o remount,bind,noexec $TMP && mount -o remount,bind,exec $TMP' 06-mount $TMP true")
         .code(126),
-        provoke("exec-no-permission", "06-mount $ROOTFS /etc").code(126),
+        provoke("exec-no-permission", "06-mount $ROOTFS /etc").cured_by("06-mount $ROOTFS true").code(126),
         provoke("exec-no-program", "echo text > $DIR/plain; chmod +x $DIR/plain; 05-user $DIR /plain").code(126),
         provoke("exec-dangling", "ln -s /no/such $DIR/plain; 05-user $DIR /plain").code(127),
     ]
@@ -88,10 +94,12 @@ fn command() -> Vec<Provocation> {
 fn complete() -> Vec<Provocation> {
     vec![
         provoke("keys-used-up", "refuse keyctl=EDQUOT -- 09-full $ONE $ROOTFS true"),
-        provoke("seccomp-not-built", "refuse seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true"),
+        provoke("seccomp-not-built", "refuse seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true")
+            .cured_by("refuse seccomp:0:1=EINVAL -- 09-full $ONE --seccomp off $ROOTFS true"),
         provoke("volume-absent", "09-full --volume /no/such:/tmp $ROOTFS true"),
-        provoke("volume-file-and-directory", "09-full --volume /etc/passwd:/tmp $ROOTFS true"),
-        provoke("workdir-absent", "09-full --workdir /no/such $ROOTFS true"),
+        provoke("volume-file-and-directory", "09-full --volume /etc/passwd:/tmp $ROOTFS true")
+            .cured_by("09-full --volume /etc:/tmp $ROOTFS true"),
+        provoke("workdir-absent", "09-full --workdir /no/such $ROOTFS true").cured_by("09-full $ROOTFS true"),
         provoke("workdir-closed", "09-full --volume /root:/tmp --workdir /tmp $ROOTFS true").only(User),
         provoke("container-absent", "enter nobody true"),
         provoke(
@@ -101,8 +109,14 @@ fn complete() -> Vec<Provocation> {
             setpriv --reuid 54321 --regid 54321 --clear-groups enter of-root true; code=$?
             kill $!; wait $!; exit $code",
         )
+        .cured_by(
+            "09-full --name of-root $ROOTFS sleep 9 &
+            for attempt in $(seq 100); do containers | grep -q of-root.*sleep && break; sleep 0.05; done
+            enter of-root true; code=$?; kill $!; wait $!; exit $code",
+        )
         .only(Root),
-        provoke("no-strict-mode", "refuse $MKDIR=EPERM -- seccomp-demo strict"),
+        provoke("no-strict-mode", "refuse $MKDIR=EPERM -- seccomp-demo strict")
+            .cured_by("refuse $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]"),
         provoke("no-terminal", "typist hello"),
         provoke("no-typing", "script -qec 'refuse ioctl:1:0x5412=EIO -- typist hello' /dev/null"),
     ]
@@ -117,7 +131,7 @@ fn namespaces() -> Vec<Provocation> {
             chroot $TMP/root 05-user /mnt true'",
         )
         .only(Root),
-        provoke("userns-unmapped", "unshare --user 05-user $ROOTFS true"),
+        provoke("userns-unmapped", "unshare --user 05-user $ROOTFS true").cured_by("unshare --user --map-root-user 05-user $ROOTFS true"),
         provoke(
             "userns-debian",
             "own 'show 0 /proc/sys/kernel/unprivileged_userns_clone' refuse clone3=EPERM -- 05-user $ROOTFS true",
@@ -148,10 +162,10 @@ fn namespaces() -> Vec<Provocation> {
             "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
                 refuse clone3=EPERM -- 05-user $ROOTFS true",
         ),
-        provoke("namespaces-not-root", "02-pid $ROOTFS true").only(User),
-        provoke("namespaces-unable", "setpriv --bounding-set=-sys_admin 02-pid $ROOTFS true").only(Root),
-        provoke("userns-limit", "own 'echo 0 > /proc/sys/user/max_user_namespaces' 05-user $ROOTFS true"),
-        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_pid_namespaces' 05-user $ROOTFS true"),
+        provoke("namespaces-not-root", "02-pid $ROOTFS true").cured_by("05-user $ROOTFS true").only(User),
+        provoke("namespaces-unable", "setpriv --bounding-set=-sys_admin 02-pid $ROOTFS true").cured_by("setpriv --bounding-set=-sys_admin 05-user $ROOTFS true").only(Root),
+        provoke("userns-limit", "own 'echo 0 > /proc/sys/user/max_user_namespaces' 05-user $ROOTFS true").cured_by("own 'echo 0 > /proc/sys/user/max_user_namespaces; sysctl -q user.max_user_namespaces=15000' 05-user $ROOTFS true"),
+        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_pid_namespaces' 05-user $ROOTFS true").cured_by("own 'echo 0 > /proc/sys/user/max_pid_namespaces; sysctl -q user.max_pid_namespaces=15000' 05-user $ROOTFS true"),
         provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ONE $ROOTFS true"),
         provoke(
             "namespaces-wsl",
@@ -167,14 +181,14 @@ fn namespaces() -> Vec<Provocation> {
             "processes-limit",
             "08-cgroup --pids 9 $ROOTFS true 2>/dev/null || skip 'root may set no limits here'
             exec 09-full --pids 1 $ROOTFS true",
-        )
+        ).cured_by("08-cgroup --pids 9 $ROOTFS true 2>/dev/null || exit 0; 09-full --pids 2 $ROOTFS true")
         .only(Root),
     ]
 }
 
 fn queues() -> Vec<Provocation> {
     vec![
-        provoke("queue-absent", "own '' queue receive 77"),
+        provoke("queue-absent", "own '' queue receive 77").cured_by("own 'queue send 77 x' queue receive 77"),
         provoke("queue-absent", "own '' queue receive /absent"),
         provoke("queue-empty", "own 'queue send 7 x && queue receive 7 >/dev/null' queue receive 7"),
         provoke("queue-empty", "own 'queue send /empty x && queue receive /empty >/dev/null' queue receive /empty"),
@@ -182,8 +196,8 @@ fn queues() -> Vec<Provocation> {
             "queue-full",
             "own 'for message in $(seq 20); do queue send 7 $(printf %04000d 0); done 2>/dev/null; true' \
                 queue send 7 $(printf %04000d 0)",
-        ),
-        provoke("queue-closed", "own '' queue send /two/slashes x"),
+        ).cured_by("own 'for message in $(seq 20); do queue send 7 $(printf %04000d 0); done 2>/dev/null; queue receive 7 >/dev/null' queue send 7 x"),
+        provoke("queue-closed", "own '' queue send /two/slashes x").cured_by("own '' queue send /mine x"),
         provoke("queue-bytes", "own '' prlimit --msgqueue=1 queue send /one x"),
         provoke("queue-limit", "own '' refuse mq_open=ENOSPC -- queue send /one x"),
         provoke("queue-limit", "own '' refuse msgget=ENOSPC -- queue send 7 x"),
@@ -192,14 +206,19 @@ fn queues() -> Vec<Provocation> {
 
 fn ids() -> Vec<Provocation> {
     vec![
-        provoke("map-of-others", "05-user --uid-map 0:7:1 $ROOTFS true").only(User),
-        provoke("map-of-nobody", "own '' 05-user --uid-map 0:7:1 $ROOTFS true").only(Root),
+        provoke("map-of-others", "05-user --uid-map 0:7:1 $ROOTFS true")
+            .cured_by("05-user $ONE $ROOTFS true")
+            .only(User),
+        provoke("map-of-nobody", "own '' 05-user --uid-map 0:7:1 $ROOTFS true")
+            .cured_by("own '' 05-user $ONE $ROOTFS true")
+            .only(Root),
         provoke(
             "map-too-long",
             "05-user $(for id in $(seq 341); do echo --uid-map $id:$id:1; done) --gid-map 0:$(id -g):1 $ROOTFS true",
         ),
         provoke("id-not-mapped", "09-full $ONE --user 1000 $ROOTFS true"),
-        provoke("own-id-not-mapped", "06-mount --no-map $ROOTFS true"),
+        provoke("own-id-not-mapped", "06-mount --no-map $ROOTFS true")
+            .cured_by("06-mount --uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1 $ROOTFS true"),
         provoke(
             "newuidmap-powerless",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
@@ -207,6 +226,7 @@ fn ids() -> Vec<Provocation> {
                 echo exit 1 > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 setpriv --no-new-privs 09-full $ROOTFS true",
         )
+        .cured_by("setpriv --no-new-privs 09-full $ONE $ROOTFS true")
         .only(User),
         provoke(
             "newuidmap-refused",
@@ -224,7 +244,8 @@ fn ids() -> Vec<Provocation> {
 fn mounts() -> Vec<Provocation> {
     vec![
         provoke("proc-covered", "own 'mount -t tmpfs none /proc/fs' 06-mount $ROOTFS true").code(0),
-        provoke("sys-covered", "own 'mount -t tmpfs none /sys/kernel' 07-net $ROOTFS true"),
+        provoke("sys-covered", "own 'mount -t tmpfs none /sys/kernel' 07-net $ROOTFS true")
+            .cured_by("own 'mount -t tmpfs none /sys/kernel' 06-mount $ROOTFS true"),
         provoke("pivot-impossible", "06-mount / true"),
         provoke("filesystem-unknown", "refuse mount:3:0xa=ENODEV -- 06-mount $ROOTFS true"),
         provoke("mounts-limit", "refuse mount:3:0x5000=ENOSPC -- 06-mount $ROOTFS true"),
@@ -240,7 +261,9 @@ fn network() -> Vec<Provocation> {
         provoke("veth-absent", "refuse sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true"),
         provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
         provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- containers"),
-        provoke("address-used", "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true").only(Root),
+        provoke("address-used", "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true")
+            .cured_by("07-net --ip 10.78.0.2/24 $ROOTFS true")
+            .only(Root),
         provoke("port-used", "09-full --publish 18080:80 --publish 18080:81 $ROOTFS true"),
         provoke("port-reserved", "timeout 5 server 80").only(User),
         provoke("address-foreign", "09-full --publish 192.0.2.1:18080:80 $ROOTFS true"),
@@ -253,7 +276,9 @@ fn cgroups() -> Vec<Provocation> {
     vec![
         provoke("controller-absent", "own 'groups 0::/ \"rw - tmpfs none rw\" :' 08-cgroup --pids 9 $ROOTFS true"),
         provoke("groups-read-only-here", "own 'v2 \"rm cgroup.controllers\" ro' 08-cgroup --pids 9 $ROOTFS true"),
-        provoke("groups-not-delegated", "own 'v2 \"chmod 444 *\"' 08-cgroup --pids 9 $ROOTFS true").only(User),
+        provoke("groups-not-delegated", "own 'v2 \"chmod 444 *\"' 08-cgroup --pids 9 $ROOTFS true")
+            .cured_by("own 'v2 \"chmod 444 *\"' 08-cgroup $ROOTFS true")
+            .only(User),
         provoke(
             "groups-occupied",
             "own 'v2 \"echo 7 > cgroup.procs; touch cgroup.type\"' 08-cgroup --pids 9 $ROOTFS true",
@@ -266,7 +291,8 @@ fn cgroups() -> Vec<Provocation> {
             "[ ! -e /sys/fs/cgroup/cgroup.controllers ] || skip 'cgroup v2'; 08-cgroup --pids 9 $ROOTFS true",
         )
         .only(User),
-        provoke("groups-read-only", "own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup --pids 9 $ROOTFS true"),
+        provoke("groups-read-only", "own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup --pids 9 $ROOTFS true")
+            .cured_by("own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup $ROOTFS true"),
         provoke("groups-too-many", "own v1 refuse $MKDIR=EAGAIN -- 08-cgroup --pids 9 $ROOTFS true"),
         provoke("groups-used-up", "own v1 refuse $MKDIR=ENOSPC -- 08-cgroup --pids 9 $ROOTFS true"),
         // Five bytes are written once, `+pids`; with root's ids the line of a map would have as many.
@@ -274,7 +300,7 @@ fn cgroups() -> Vec<Provocation> {
         provoke("group-realtime", "OWN=--net; own v2 refuse write:2:4=EINVAL -- 08-cgroup --cpus 0.5 $ROOTFS true")
             .only(Root),
         provoke("group-threaded", "own v2 refuse write:2:5=EOPNOTSUPP -- 08-cgroup --pids 9 $ROOTFS true").only(User),
-        provoke("memory-refused", "prlimit --as=100000000 mem-hog 1G"),
+        provoke("memory-refused", "prlimit --as=100000000 mem-hog 1G").cured_by("prlimit --as=100000000 mem-hog 8M"),
         provoke(
             "quota-above",
             "group=/sys/fs/cgroup/cpu$(sed -n 's/^[0-9]*:\\(.*,\\)*cpu\\(,.*\\)*://p' /proc/self/cgroup)/errors-$$
@@ -303,6 +329,7 @@ fn anything() -> Vec<Provocation> {
             "own 'mount -t tmpfs none /sys/fs; mkdir /sys/fs/selinux; echo 1 > /sys/fs/selinux/enforce' \
                 refuse pipe2=EACCES -- 05-user $ROOTFS true",
         ),
-        provoke("files-limit", "prlimit --nofile=4 05-user $ROOTFS true"),
+        provoke("files-limit", "prlimit --nofile=4 05-user $ROOTFS true")
+            .cured_by("ulimit -n 1024; 05-user $ROOTFS true"),
     ]
 }
