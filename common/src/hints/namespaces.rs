@@ -60,7 +60,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "namespaces-not-root",
-        ["clone3 "],
+        ["clone3 ", "clone "],
         [EPERM],
         NOT_ROOT,
         "new namespaces ask for CAP_SYS_ADMIN",
@@ -68,7 +68,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "namespaces-unable",
-        ["clone3 "],
+        ["clone3 ", "clone "],
         [EPERM],
         UNABLE,
         "root has no CAP_SYS_ADMIN here, as inside a container",
@@ -84,7 +84,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "namespaces-limit",
-        ["clone3 ", "unshare "],
+        ["clone3 ", "clone ", "unshare "],
         [ENOSPC],
         ALWAYS,
         "a limit on namespaces is reached, or they are 32 deep",
@@ -92,7 +92,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "namespaces-wsl",
-        ["clone3 ", "unshare "],
+        ["clone3 ", "clone ", "unshare "],
         [EINVAL],
         WSL_1,
         "WSL 1 only imitates Linux, and has few namespaces",
@@ -108,7 +108,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "namespaces-not-built",
-        ["clone3 ", "unshare "],
+        ["clone3 ", "clone ", "unshare "],
         [EINVAL],
         ALWAYS,
         "this kernel lacks one of these namespaces",
@@ -117,7 +117,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "processes-limit",
-        ["clone3", "fork"],
+        ["clone", "fork"],
         [EAGAIN],
         ALWAYS,
         "a limit on processes is reached: RLIMIT_NPROC, that of a control group, or --pids, which counts process 1 as well",

@@ -49,17 +49,19 @@ pub fn host() -> Result<Host> {
     // The kernel itself says who may: lo is up, so that setting it up changes nothing.
     let netlink = Netlink::connect()?;
     match netlink.set_up("lo") {
-        Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {}
-        result => return result.map(|()| Host(netlink)),
+        Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => stand_in(),
+        result => result.map(|()| Host(netlink)),
     }
+}
+
+fn stand_in() -> Result<Host> {
     let (uid, gid) = (geteuid(), getegid()); // afterwards they would be nobody's
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     write("setgroups", "deny")?;
     write("uid_map", &format!("{uid} {uid} 1"))?;
     write("gid_map", &format!("{gid} {gid} 1"))?;
     let netlink = Netlink::connect()?;
-    netlink.set_up("lo")?;
-    Ok(Host(netlink))
+    netlink.set_up("lo").map(|()| Host(netlink))
 }
 
 fn write(file: &str, content: &str) -> Result<()> {

@@ -155,6 +155,7 @@ fn namespaces() -> Vec<Provocation> {
                 refuse sendto=EPERM -- 07-net $ROOTFS true",
         ),
         provoke("userns-filtered", "refuse clone3=EPERM -- 05-user $ROOTFS true"),
+        provoke("userns-filtered", "refuse clone3=ENOSYS clone=EPERM -- 05-user $ROOTFS true"),
         provoke("userns-filtered", "refuse unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
         provoke("userns-filtered", "refuse keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
         provoke(
