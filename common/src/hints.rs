@@ -1,4 +1,4 @@
-//! The errors that a learner meets: what was tried × what the kernel answered × what this machine shows → cause and cure.
+//! The errors that a learner meets: what was tried × what the kernel answered × what the machine shows → cause and cure.
 //!
 //! The book's page docs/src/errors.md is made of this table, and tests/tests/errors provokes every row of it.
 

@@ -39,8 +39,8 @@ pub struct Args {
     pub command: Vec<OsString>,
 }
 
-/// Something that is mounted on `.` covers it for all but those who stand there, so such a path is told by its name. Where
-/// there is nothing of it, whoever goes there says so.
+/// What is mounted on `.` covers it for all but those who stand there, so such a path is told by its name. Where it leads
+/// to nothing, whoever goes there says so.
 fn named(path: PathBuf) -> PathBuf {
     match path.file_name() {
         Some(_) => path,

@@ -28,8 +28,8 @@ pub const ROWS: &[Row] = &[
         [],
         NOT_ROOT,
         "no part of the tree with these controllers has been delegated to you",
-        "`systemd-run --user --scope -p Delegate=yes COMMAND`; for --cpus first put [Service] and Delegate=cpu memory pids \
-         into `sudo systemctl edit user@.service` and log in again; or leave the limits out",
+        "`systemd-run --user --scope -p Delegate=yes COMMAND`; for --cpus first put [Service] and Delegate=cpu memory \
+         pids into `sudo systemctl edit user@.service` and log in again; or leave the limits out",
     ),
     row!(
         "groups-occupied",
@@ -37,7 +37,8 @@ pub const ROWS: &[Row] = &[
         [],
         ALWAYS,
         "every group up to the top has processes of its own, or lacks a controller",
-        "`systemd-run --scope -p Delegate=yes COMMAND`; `cat cgroup.procs cgroup.controllers` there shows what there is",
+        "`systemd-run --scope -p Delegate=yes COMMAND`; `cat cgroup.procs cgroup.controllers` there shows what there \
+         is",
     ),
     row!(
         "groups-of-others",
@@ -77,7 +78,8 @@ pub const ROWS: &[Row] = &[
         [ENOSPC],
         ALWAYS,
         "the kernel has no number left for a memory group, of which it can count 65535",
-        "`cat /proc/cgroups` shows how many there are, and `sudo rmdir /sys/fs/cgroup/memory/NAME` removes one without processes",
+        "`cat /proc/cgroups` shows how many there are, and `sudo rmdir /sys/fs/cgroup/memory/NAME` removes one \
+         without processes",
     ),
     row!(
         "group-busy",
@@ -85,14 +87,16 @@ pub const ROWS: &[Row] = &[
         [EBUSY],
         ALWAYS,
         "on cgroup v2 a group has either processes or controllers for its children, and this one has processes",
-        "`cat cgroup.procs` there shows them; start it in a group of its own: `systemd-run --scope -p Delegate=yes COMMAND`",
+        "`cat cgroup.procs` there shows them; start it in a group of its own: `systemd-run --scope -p Delegate=yes \
+         COMMAND`",
     ),
     row!(
         "group-realtime",
         ["cgroup.subtree_control"],
         [EINVAL],
         ALWAYS,
-        "where the kernel shares out real-time as well (CONFIG_RT_GROUP_SCHED), one real-time process bars the cpu controller",
+        "where the kernel shares out real-time as well (CONFIG_RT_GROUP_SCHED), one real-time process bars the cpu \
+         controller",
         "`ps -eo pid,rtprio,args | awk '$2 != \"-\"'` shows who is one; or leave out --cpus",
     ),
     row!(
@@ -108,7 +112,8 @@ pub const ROWS: &[Row] = &[
         ["allocate beyond "],
         [],
         ALWAYS,
-        "a program may ask for no more memory than `ulimit -v` and the machine allow; that is none of the container's limits",
+        "a program may ask for no more memory than `ulimit -v` and the machine allow; that is none of the container's \
+         limits",
         "`ulimit -v unlimited`, or ask for less",
     ),
     row!(

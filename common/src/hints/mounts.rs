@@ -12,8 +12,8 @@ pub const ROWS: &[Row] = &[
         [EPERM],
         ALWAYS,
         "parts of the present /proc are covered, as inside a container, and a new one would show them",
-        "`docker run --security-opt systempaths=unconfined …` covers nothing; with the present one ps shows the processes \
-         outside, too",
+        "`docker run --security-opt systempaths=unconfined …` covers nothing; with the present one ps shows the \
+         processes outside, too",
     ),
     row!(
         "sys-covered",

@@ -88,7 +88,8 @@ pub const ROWS: &[Row] = &[
         [ENOSPC],
         ALWAYS,
         "a limit on namespaces is reached, or they are 32 deep",
-        "`sysctl -a --pattern user.max_` shows the limits and `lsns` what there is: `sudo sysctl user.max_NAME_namespaces=15000`",
+        "`sysctl -a --pattern user.max_` shows the limits and `lsns` what there is: `sudo sysctl \
+         user.max_NAME_namespaces=15000`",
     ),
     row!(
         "namespaces-wsl",
@@ -120,7 +121,8 @@ pub const ROWS: &[Row] = &[
         ["clone", "fork"],
         [EAGAIN],
         ALWAYS,
-        "a limit on processes is reached: RLIMIT_NPROC, that of a control group, or --pids, which counts process 1 as well",
+        "a limit on processes is reached: RLIMIT_NPROC, that of a control group, or --pids, which counts process 1 as \
+         well",
         "raise --pids; `ulimit -u` shows the first, `systemctl show -p TasksMax user-$(id -u).slice` the second",
     ),
 ];

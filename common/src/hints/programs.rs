@@ -12,7 +12,8 @@ pub const COMMAND: &[Row] = &[
         [EACCES],
         NOEXEC,
         "the rootfs lies on a mount that nothing is executed from, as /tmp and removable disks may be",
-        "`sudo mount -o remount,exec MOUNTPOINT`, or build the tree elsewhere with `target/debug/rootfs --to DIRECTORY`",
+        "`sudo mount -o remount,exec MOUNTPOINT`, or build the tree elsewhere with `target/debug/rootfs --to \
+         DIRECTORY`",
     ),
     row!(
         "exec-no-permission",

@@ -44,7 +44,8 @@ pub const ROWS: &[Row] = &[
         [EMFILE],
         ALWAYS,
         "all your queues together may have no more bytes (RLIMIT_MSGQUEUE)",
-        "`ulimit -q` shows how many: remove queues with `queue remove KEY`, or `sudo prlimit --msgqueue=unlimited --pid $$`",
+        "`ulimit -q` shows how many: remove queues with `queue remove KEY`, or `sudo prlimit --msgqueue=unlimited \
+         --pid $$`",
     ),
     row!(
         "queue-limit",
@@ -52,6 +53,7 @@ pub const ROWS: &[Row] = &[
         [ENOSPC],
         ALWAYS,
         "there are as many queues as there may be",
-        "`queue remove KEY` removes one: `queue list` shows them; sysctl kernel.msgmni and fs.mqueue.queues_max are the limits",
+        "`queue remove KEY` removes one: `queue list` shows them; sysctl kernel.msgmni and fs.mqueue.queues_max are \
+         the limits",
     ),
 ];

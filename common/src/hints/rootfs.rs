@@ -44,7 +44,8 @@ pub const ROWS: &[Row] = &[
         [EACCES],
         ALWAYS,
         "the container's root may not go that way, for outside it is another user; NFS knows no foreign root at all",
-        "`namei -l ROOTFS` shows the directory without x for others: `chmod o+x DIRECTORY`, or copy the tree to a local disk",
+        "`namei -l ROOTFS` shows the directory without x for others: `chmod o+x DIRECTORY`, or copy the tree to a \
+         local disk",
     ),
     row!(
         "rootfs-long-name",

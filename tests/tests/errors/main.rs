@@ -1,4 +1,4 @@
-//! The table of errors, common/src/hints: each row is provoked on the real programs, and the book's page is what it says.
+//! The table of errors, common/src/hints: each row is provoked on the real programs, and the book's page says the same.
 //!
 //! `SNAPSHOTS=overwrite cargo test -p harness --test errors` writes the page anew.
 

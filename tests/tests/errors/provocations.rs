@@ -49,7 +49,9 @@ pub fn provocations() -> Vec<Provocation> {
 fn rootfs() -> Vec<Provocation> {
     vec![
         provoke("chroot-not-root", "01-chroot $ROOTFS true").only(User),
-        provoke("chroot-unable", "setpriv --bounding-set=-sys_chroot 01-chroot $ROOTFS true").cured_by("setpriv --bounding-set=-sys_chroot 05-user $ROOTFS true").only(Root),
+        provoke("chroot-unable", "setpriv --bounding-set=-sys_chroot 01-chroot $ROOTFS true")
+            .cured_by("setpriv --bounding-set=-sys_chroot 05-user $ROOTFS true")
+            .only(Root),
         provoke("rootfs-absent", "01-chroot $ROOTFS/absent true").only(Root),
         provoke("rootfs-absent", "06-mount $ROOTFS/absent true"),
         // The launcher may just be making the cable, and must not complain as well that nobody is there any more.
@@ -59,20 +61,30 @@ fn rootfs() -> Vec<Provocation> {
                 [ $(07-net $ROOTFS/absent true 2>&1 | grep -c ^Error) = 1 ] || echo Error: not one
             done; 07-net $ROOTFS/absent true",
         ),
-        provoke("rootfs-no-directory", "05-user /etc/passwd true").cured_by("tar -C $ROOTFS -cf $DIR/tree.tar bin lib lib64 usr proc dev sys 2>/dev/null; 05-user $(rootfs tar $DIR/tree.tar --to $DIR/tree) true"),
+        provoke("rootfs-no-directory", "05-user /etc/passwd true").cured_by(
+            "tar -C $ROOTFS -cf $DIR/tree.tar bin lib lib64 usr proc dev sys 2>/dev/null; 05-user $(rootfs \
+                 tar $DIR/tree.tar --to $DIR/tree) true",
+        ),
         provoke("rootfs-no-directory", "09-full /etc/passwd true"),
         provoke("rootfs-closed", "[ ! -x /root ] || skip '/root is open to all'; 06-mount /root/rootfs true")
             .only(User),
         provoke(
             "rootfs-closed",
-            "mkdir -m 700 $DIR/closed; ln -s $ROOTFS $DIR/closed/rootfs; 05-user --uid-map 0:100000:9 --gid-map 0:100000:9 $DIR/closed/rootfs true",
-        ).cured_by("chmod o+x $DIR/closed; 05-user --uid-map 0:100000:9 --gid-map 0:100000:9 $DIR/closed/rootfs true")
+            "mkdir -m 700 $DIR/closed; ln -s $ROOTFS $DIR/closed/rootfs
+            05-user --uid-map 0:100000:9 --gid-map 0:100000:9 $DIR/closed/rootfs true",
+        )
+        .cured_by("chmod o+x $DIR/closed; 05-user --uid-map 0:100000:9 --gid-map 0:100000:9 $DIR/closed/rootfs true")
         .only(Root),
-        provoke("rootfs-long-name", "06-mount $(printf %0300d 0) true").cured_by("cd $ROOTFS && 06-mount . true && 09-full . true && [ ! -e rootfs ]"),
+        provoke("rootfs-long-name", "06-mount $(printf %0300d 0) true")
+            .cured_by("cd $ROOTFS && 06-mount . true && 09-full . true && [ ! -e rootfs ]"),
         provoke("rootfs-loop", "ln -s loop $DIR/loop; 06-mount $DIR/loop true"),
-        provoke("mount-point-absent", "mkdir $DIR/bare; 06-mount $DIR/bare true").cured_by("mkdir -p $DIR/bare/proc $DIR/bare/dev; 06-mount $DIR/bare nothing 2>&1 | grep -q ^Error:.exec.nothing"),
+        provoke("mount-point-absent", "mkdir $DIR/bare; 06-mount $DIR/bare true").cured_by(
+            "mkdir -p $DIR/bare/proc $DIR/bare/dev; 06-mount $DIR/bare nothing 2>&1 | grep -q \
+                 ^Error:.exec.nothing",
+        ),
         provoke("no-links", "refuse symlinkat=EPERM -- rootfs --to $DIR/tree"),
-        provoke("disk-full", "own 'mount -t tmpfs -o size=1m none $TMP' rootfs --to $TMP/tree").cured_by("rootfs --to $DIR/elsewhere"),
+        provoke("disk-full", "own 'mount -t tmpfs -o size=1m none $TMP' rootfs --to $TMP/tree")
+            .cured_by("rootfs --to $DIR/elsewhere"),
         provoke("disk-read-only", "own 'mount -t tmpfs -o ro none $TMP' rootfs --to $TMP/tree"),
         provoke("disk-not-yours", "rootfs --to /etc/tree").only(User),
     ]
@@ -83,7 +95,11 @@ fn command() -> Vec<Provocation> {
         provoke(
             "exec-noexec",
             "own 'mount --rbind $ROOTFS $TMP && mount -o remount,bind,noexec $TMP' 06-mount $TMP true",
-        ).cured_by("own 'mount --rbind $ROOTFS $TMP && mount -o remount,bind,noexec $TMP && mount -o remount,bind,exec $TMP' 06-mount $TMP true")
+        )
+        .cured_by(
+            "own 'mount --rbind $ROOTFS $TMP && mount -o remount,bind,noexec $TMP && mount -o remount,bind,exec $TMP' \
+                06-mount $TMP true",
+        )
         .code(126),
         provoke("exec-no-permission", "06-mount $ROOTFS /etc").cured_by("06-mount $ROOTFS true").code(126),
         provoke("exec-no-program", "echo text > $DIR/plain; chmod +x $DIR/plain; 05-user $DIR /plain").code(126),
@@ -118,7 +134,11 @@ fn complete() -> Vec<Provocation> {
         provoke("no-strict-mode", "refuse $MKDIR=EPERM -- seccomp-demo strict")
             .cured_by("refuse $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]"),
         provoke("no-terminal", "typist hello"),
-        provoke("no-typing", "script -qec 'refuse ioctl:1:0x5412=EIO -- typist hello' /dev/null"),
+        provoke(
+            "no-typing",
+            "command -v script >/dev/null || skip 'script(1) is not installed'
+            script -qec 'refuse ioctl:1:0x5412=EIO -- typist hello' /dev/null",
+        ),
     ]
 }
 
@@ -131,14 +151,16 @@ fn namespaces() -> Vec<Provocation> {
             chroot $TMP/root 05-user /mnt true'",
         )
         .only(Root),
-        provoke("userns-unmapped", "unshare --user 05-user $ROOTFS true").cured_by("unshare --user --map-root-user 05-user $ROOTFS true"),
+        provoke("userns-unmapped", "unshare --user 05-user $ROOTFS true")
+            .cured_by("unshare --user --map-root-user 05-user $ROOTFS true"),
         provoke(
             "userns-debian",
             "own 'show 0 /proc/sys/kernel/unprivileged_userns_clone' refuse clone3=EPERM -- 05-user $ROOTFS true",
         ),
         provoke(
             "userns-apparmor",
-            "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' refuse clone3=EACCES -- 05-user $ROOTFS true",
+            "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
+                refuse clone3=EACCES -- 05-user $ROOTFS true",
         ),
         provoke(
             "userns-apparmor",
@@ -164,9 +186,17 @@ fn namespaces() -> Vec<Provocation> {
                 refuse clone3=EPERM -- 05-user $ROOTFS true",
         ),
         provoke("namespaces-not-root", "02-pid $ROOTFS true").cured_by("05-user $ROOTFS true").only(User),
-        provoke("namespaces-unable", "setpriv --bounding-set=-sys_admin 02-pid $ROOTFS true").cured_by("setpriv --bounding-set=-sys_admin 05-user $ROOTFS true").only(Root),
-        provoke("userns-limit", "own 'echo 0 > /proc/sys/user/max_user_namespaces' 05-user $ROOTFS true").cured_by("own 'echo 0 > /proc/sys/user/max_user_namespaces; sysctl -q user.max_user_namespaces=15000' 05-user $ROOTFS true"),
-        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_pid_namespaces' 05-user $ROOTFS true").cured_by("own 'echo 0 > /proc/sys/user/max_pid_namespaces; sysctl -q user.max_pid_namespaces=15000' 05-user $ROOTFS true"),
+        provoke("namespaces-unable", "setpriv --bounding-set=-sys_admin 02-pid $ROOTFS true")
+            .cured_by("setpriv --bounding-set=-sys_admin 05-user $ROOTFS true")
+            .only(Root),
+        provoke("userns-limit", "own 'echo 0 > /proc/sys/user/max_user_namespaces' 05-user $ROOTFS true").cured_by(
+            "own 'echo 0 > /proc/sys/user/max_user_namespaces; sysctl -q user.max_user_namespaces=15000' \
+                 05-user $ROOTFS true",
+        ),
+        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_pid_namespaces' 05-user $ROOTFS true").cured_by(
+            "own 'echo 0 > /proc/sys/user/max_pid_namespaces; sysctl -q user.max_pid_namespaces=15000' \
+                 05-user $ROOTFS true",
+        ),
         provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ONE $ROOTFS true"),
         provoke(
             "namespaces-wsl",
@@ -182,7 +212,8 @@ fn namespaces() -> Vec<Provocation> {
             "processes-limit",
             "08-cgroup --pids 9 $ROOTFS true 2>/dev/null || skip 'root may set no limits here'
             exec 09-full --pids 1 $ROOTFS true",
-        ).cured_by("08-cgroup --pids 9 $ROOTFS true 2>/dev/null || exit 0; 09-full --pids 2 $ROOTFS true")
+        )
+        .cured_by("08-cgroup --pids 9 $ROOTFS true 2>/dev/null || exit 0; 09-full --pids 2 $ROOTFS true")
         .only(Root),
     ]
 }
@@ -197,7 +228,11 @@ fn queues() -> Vec<Provocation> {
             "queue-full",
             "own 'for message in $(seq 20); do queue send 7 $(printf %04000d 0); done 2>/dev/null; true' \
                 queue send 7 $(printf %04000d 0)",
-        ).cured_by("own 'for message in $(seq 20); do queue send 7 $(printf %04000d 0); done 2>/dev/null; queue receive 7 >/dev/null' queue send 7 x"),
+        )
+        .cured_by(
+            "own 'for message in $(seq 20); do queue send 7 $(printf %04000d 0); done 2>/dev/null
+                queue receive 7 >/dev/null' queue send 7 x",
+        ),
         provoke("queue-closed", "own '' queue send /two/slashes x").cured_by("own '' queue send /mine x"),
         provoke("queue-bytes", "own '' prlimit --msgqueue=1 queue send /one x"),
         provoke("queue-limit", "own '' refuse mq_open=ENOSPC -- queue send /one x"),
