@@ -1,0 +1,81 @@
+//! Namespaces and the limits on them.
+
+use harness::Identity::{Root, User};
+
+use super::{Provocation, provoke};
+
+pub fn namespaces() -> Vec<Provocation> {
+    vec![
+        provoke(
+            "userns-chroot",
+            "unshare --mount sh -c 'mount -t tmpfs none $TMP; for dir in bin lib lib64 usr proc mnt; do
+                [ ! -d /$dir ] || { mkdir -p $TMP/root/$dir && mount --rbind /$dir $TMP/root/$dir; }; done
+            chroot $TMP/root 05-user /mnt true'",
+        )
+        .only(Root),
+        provoke("userns-unmapped", "unshare --user 05-user $ROOTFS true")
+            .cured_by("unshare --user --map-root-user 05-user $ROOTFS true"),
+        provoke(
+            "userns-debian",
+            "own 'show 0 /proc/sys/kernel/unprivileged_userns_clone' refuse clone3=EPERM -- 05-user $ROOTFS true",
+        ),
+        provoke(
+            "userns-apparmor",
+            "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
+                refuse clone3=EACCES -- 05-user $ROOTFS true",
+        ),
+        provoke(
+            "userns-apparmor",
+            "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' 05-user --uid-map 0:7:1 $ROOTFS true",
+        ),
+        provoke(
+            "userns-apparmor",
+            "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
+                refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
+        ),
+        provoke(
+            "userns-apparmor",
+            "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
+                refuse sendto=EPERM -- 07-net $ROOTFS true",
+        ),
+        provoke("userns-filtered", "refuse clone3=EPERM -- 05-user $ROOTFS true"),
+        provoke("userns-filtered", "refuse clone3=ENOSYS clone=EPERM -- 05-user $ROOTFS true"),
+        provoke("userns-filtered", "refuse unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
+        provoke("userns-filtered", "refuse keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
+        provoke(
+            "userns-forbidden",
+            "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
+                refuse clone3=EPERM -- 05-user $ROOTFS true",
+        ),
+        provoke("namespaces-not-root", "02-pid $ROOTFS true").cured_by("05-user $ROOTFS true").only(User),
+        provoke("namespaces-unable", "setpriv --bounding-set=-sys_admin 02-pid $ROOTFS true")
+            .cured_by("setpriv --bounding-set=-sys_admin 05-user $ROOTFS true")
+            .only(Root),
+        provoke("userns-limit", "own 'echo 0 > /proc/sys/user/max_user_namespaces' 05-user $ROOTFS true").cured_by(
+            "own 'echo 0 > /proc/sys/user/max_user_namespaces; sysctl -q user.max_user_namespaces=15000' \
+                 05-user $ROOTFS true",
+        ),
+        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_pid_namespaces' 05-user $ROOTFS true").cured_by(
+            "own 'echo 0 > /proc/sys/user/max_pid_namespaces; sysctl -q user.max_pid_namespaces=15000' \
+                 05-user $ROOTFS true",
+        ),
+        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ONE $ROOTFS true"),
+        provoke(
+            "namespaces-wsl",
+            "own 'show 4.4.0-19041-Microsoft /proc/sys/kernel/osrelease' refuse clone3=EINVAL -- 05-user $ROOTFS true",
+        ),
+        provoke(
+            "userns-not-built",
+            "own 'mount -t tmpfs none /proc/$$/ns' refuse clone3=EINVAL -- 05-user $ROOTFS true",
+        ),
+        provoke("namespaces-not-built", "refuse clone3=EINVAL -- 05-user $ROOTFS true"),
+        provoke("processes-limit", "prlimit --nproc=1 05-user $ROOTFS true").only(User),
+        provoke(
+            "processes-limit",
+            "08-cgroup --pids 9 $ROOTFS true 2>/dev/null || skip 'root may set no limits here'
+            exec 09-full --pids 1 $ROOTFS true",
+        )
+        .cured_by("08-cgroup --pids 9 $ROOTFS true 2>/dev/null || exit 0; 09-full --pids 2 $ROOTFS true")
+        .only(Root),
+    ]
+}
