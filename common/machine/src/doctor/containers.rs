@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result};
+use caps::{CapSet, Capability};
 use clap::Parser;
 use net::Link;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-use pid::Launcher;
 
 use super::report::{Finding, Verdict};
 use super::trial::Started;
@@ -50,7 +50,7 @@ pub fn container(chapter: usize) -> Result<ExitCode> {
         full::ids::choose(&mut args.user)?;
         full::idmap::shift(&mut rootfs, &args.user)?;
     }
-    let link = if chapter >= 7 { Some(link(&args)?) } else { None };
+    let link = if chapter >= 7 { link(&args)? } else { None };
     let group = cgroup::Group::create(&args.cgroup)?;
     let gate = user::Gate::new()?;
     let namespaces = &NAMESPACES[..(chapter - 1).min(NAMESPACES.len())];
@@ -60,7 +60,6 @@ pub fn container(chapter: usize) -> Result<ExitCode> {
             user::become_root(&args.user)?;
         }
         pid::die_with(launcher)?;
-        link.as_ref().map_or(Ok(()), Link::up)?;
         if chapter >= 8 {
             group.enter()?;
         }
@@ -70,28 +69,35 @@ pub fn container(chapter: usize) -> Result<ExitCode> {
         if chapter < 6 {
             chroot::enter(&rootfs)?
         } else {
-            files(chapter, &rootfs, &args, launcher)?
+            files(chapter, &rootfs)?;
+        }
+        link.as_ref().map_or(Ok(()), Link::up)?;
+        if chapter >= 9 {
+            full::confine(&args.full, launcher)?;
         }
         process::exit(0)
     })?;
     if chapter >= 5 {
         user::map(&container, &args.user)?;
     }
-    link.map_or(Ok(()), |link| link.plug(&container))?;
     gate.open()?;
+    link.map_or(Ok(()), |link| link.plug(&container))?;
     container.wait()
 }
 
 /// A network namespace stands for the machine's: root's own is left alone, and who is not root gets one by chapter 07.
-fn link(args: &Args) -> Result<Link> {
+/// None where neither can be, and a cable would be plugged into the machine itself.
+fn link(args: &Args) -> Result<Option<Link>> {
     match unshare(CloneFlags::CLONE_NEWNET) {
-        Ok(()) | Err(Errno::EPERM) => net::host()?.reserve(&args.net),
-        refused => refused.map(|()| unreachable!()).context("unshare CLONE_NEWNET"),
+        Err(Errno::EPERM) if caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN)? => return Ok(None),
+        Err(Errno::EPERM) => {}
+        result => result.context("unshare CLONE_NEWNET")?,
     }
+    net::host()?.reserve(&args.net).map(Some)
 }
 
 /// What chapter 06 begins, and the later ones add to, with an empty root filesystem.
-fn files(chapter: usize, rootfs: &Path, args: &Args, launcher: &Launcher) -> Result<()> {
+fn files(chapter: usize, rootfs: &Path) -> Result<()> {
     mount(Some("tmpfs"), rootfs, Some("tmpfs"), MsFlags::empty(), Some("mode=755,size=64k")).context("mount tmpfs")?;
     for name in ["proc", "dev", "sys"] {
         fs::create_dir(rootfs.join(name)).with_context(|| format!("mkdir {name}"))?;
@@ -105,8 +111,7 @@ fn files(chapter: usize, rootfs: &Path, args: &Args, launcher: &Launcher) -> Res
     if chapter >= 8 {
         cgroup::view(&root)?;
     }
-    mount::pivot(root)?;
-    if chapter >= 9 { full::confine(&args.full, launcher) } else { Ok(()) }
+    mount::pivot(root)
 }
 
 /// The directory in which root filesystems are made; a trial covers it, in a mount table of its own.
@@ -136,6 +141,9 @@ pub fn bridge(trial: Started) -> Finding {
     if outcome.held {
         return Finding::ok("a bridge", "several containers could share one, in experiments of your own");
     }
-    let cure = outcome.cure.unwrap_or_else(|| "sudo modprobe bridge".into());
-    Finding::bad(Verdict::Limited, "a bridge", format!("{}; no chapter needs one", outcome.what), cure)
+    let mut finding = outcome.finding("a bridge", "", Verdict::Limited);
+    if finding.because.starts_with("add a bridge") {
+        finding.cure = Some("sudo modprobe bridge".into());
+    }
+    Finding { because: format!("{}; no chapter needs one", finding.because), ..finding }
 }

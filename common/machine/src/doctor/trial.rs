@@ -90,7 +90,8 @@ impl Outcome {
             (true, false) => Verdict::Limited,
             (false, _) => otherwise,
         };
-        Finding { subject: subject.into(), verdict, because: self.what, cure: self.cure }
+        let cure = self.cure.unwrap_or_else(|| "make vm: the course in a machine of its own".into());
+        Finding::bad(verdict, subject, self.what, cure)
     }
 }
 

@@ -122,9 +122,11 @@ impl Ours {
     }
 
     /// Orphans come to process 1, or to a user's service manager (PR_SET_CHILD_SUBREAPER). What a shell that is process 1
-    /// has itself started is of the same session, and of a job whose leader lives.
+    /// has itself started is of the same session, and of a job whose leader lives; a leader outside
+    /// this PID namespace has the number 0.
     fn adopted(&self, process: &Seen, parent: &Seen) -> bool {
-        let same = process.session == parent.session && self.processes.contains_key(&process.group);
+        let same =
+            process.session == parent.session && (process.group == 0 || self.processes.contains_key(&process.group));
         (parent.pid == 1 || parent.name == "systemd") && !same
     }
 
