@@ -30,6 +30,9 @@ fn main() -> ExitCode {
     suite(tests, true)
 }
 
+/// Covers the control groups, in a mount table of one's own.
+const HIDE_GROUPS: &str = "mount -t tmpfs tmpfs /sys/fs/cgroup";
+
 /// A copy of the workspace, as far as it matters: target/debug with programs, target/rootfs/host with a shell.
 struct Copy(TempDir);
 
@@ -56,13 +59,15 @@ impl Copy {
 
     /// In this directory, in namespaces of its own; what is left of the processes goes with their process 1.
     fn run(&self, script: &str) -> Result<Output> {
+        // The machine's own groups are out of sight, unless the script begins with something else.
+        let script = script.strip_prefix("in sight;").map_or(format!("{HIDE_GROUPS}\n{script}"), str::to_owned);
         let mut unshare = Command::new("unshare");
         if !geteuid().is_root() {
             unshare.args(["--user", "--map-root-user"]);
         }
         unshare.args(["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]);
         // A session of its own, as a login has.
-        unshare.args(["setsid", "bash", "-ec", script]);
+        unshare.args(["setsid", "bash", "-ec", &script]);
         unshare.current_dir(self.0.path()).output().context("run unshare")
     }
 
@@ -215,13 +220,14 @@ fn scratch() -> Result<()> {
 fn groups() -> Result<()> {
     let copy = Copy::new()?;
     let output = copy.run(
-        "top=$(awk '$9 == \"cgroup\" && $NF ~ /pids/ || $9 == \"cgroup2\" { print $5 }' /proc/self/mountinfo | head -n 1)
+        "in sight; top=$(awk '$9 == \"cgroup\" && $NF ~ /pids/ || $9 == \"cgroup2\" { print $5 }' /proc/self/mountinfo | head -n 1)
          mine=$top/sweep-test-$RANDOM; mkdir $mine
-         trap 'for i in $mine/container-* $mine; do rmdir $i; done' EXIT
-         mkdir $mine/container-999998 $mine/container-foo $mine/container-999997
-         sleep 60 & echo $! > $mine/container-999997/cgroup.procs
-         target/debug/sweep | grep $mine | sed \"s|$mine|MINE|; s/process $!/process ALIEN/\"
-         ls $mine | grep container | tr '\\n' ' '
+         mkdir elsewhere/groups; mount --bind $mine elsewhere/groups; mount -t tmpfs tmpfs /sys/fs/cgroup
+         trap 'rmdir elsewhere/groups/container-*; umount elsewhere/groups /sys/fs/cgroup; rmdir $mine' EXIT
+         cd elsewhere/groups; mkdir container-999998 container-foo container-999997; cd ../..
+         sleep 60 & echo $! > elsewhere/groups/container-999997/cgroup.procs
+         target/debug/sweep | sed \"s|$PWD/elsewhere/groups|MINE|; s/process $!/process ALIEN/\"
+         ls elsewhere/groups | grep container | tr '\\n' ' '
          kill $!; wait || true",
     )?;
     let told = String::from_utf8_lossy(&output.stdout);
@@ -231,6 +237,7 @@ fn groups() -> Result<()> {
         &[
             "cgroup MINE/container-999997: in use: process ALIEN is in it, which is none of ours; left alone",
             "cgroup MINE/container-999998: its launcher, process 999998, is gone; removed",
+            "Removed: 1. Still there: 0.",
             "container-999997 container-foo",
         ],
     )

@@ -16,12 +16,24 @@ use super::ours::Ours;
 pub fn find(ours: &Ours) -> Result<Vec<Found>> {
     let mounts = Process::myself().and_then(|own| own.mountinfo()).context("read /proc/self/mountinfo")?;
     let mut groups = Vec::new();
+    let abroad = is_initial("cgroup", CGROUP_INIT) && !is_initial("pid", PID_INIT);
     for mount in mounts.into_iter().filter(|mount| ["cgroup", "cgroup2"].contains(&mount.fs_type.as_str())) {
-        collect(&mount.mount_point, &mut groups);
+        // The machine's whole tree, seen from where process numbers are not the machine's: none of them says anything.
+        if !(abroad && mount.root == "/") {
+            collect(&mount.mount_point, &mut groups);
+        }
     }
     groups.sort();
     groups.dedup();
     Ok(groups.into_iter().map(|(dir, launcher)| judge(ours, dir, launcher)).collect())
+}
+
+/// linux/proc_ns.h: what the machine's own namespaces of these kinds are called.
+const PID_INIT: &str = "pid:[4026531836]";
+const CGROUP_INIT: &str = "cgroup:[4026531835]";
+
+fn is_initial(kind: &str, name: &str) -> bool {
+    fs::read_link(format!("/proc/self/ns/{kind}")).is_ok_and(|link| link == Path::new(name))
 }
 
 fn collect(dir: &Path, groups: &mut Vec<(PathBuf, i32)>) {
