@@ -197,8 +197,7 @@ fn state(step: &Step) -> Result<BTreeSet<String>> {
     }
     let mounts = own.file("mountinfo")? + &step.host().process().file("mountinfo")?;
     state.extend(mounts.lines().map(|line| format!("mount {line}")));
-    let links = own.file("net/dev")?;
-    state.extend(links.lines().filter_map(|line| Some(format!("link {}", line.split_once(':')?.0))));
+    state.extend(links(own)?);
     Ok(state)
 }
 
@@ -217,15 +216,29 @@ fn collect(dir: &Path, each: &mut impl FnMut(&Path)) {
     }
 }
 
+/// Neither afterwards nor in between: a cable goes with its container.
 fn changes_nothing(identity: Identity) -> Result<()> {
     let step = Step::on_machines_network(STEPS.len(), identity)?;
+    let own = Process { pid: std::process::id() as i32 };
     for machine in [HERE, named("where unshare is forbidden")?] {
-        let before = state(&step)?;
-        ask(&step.on_host(), machine)?;
+        let (before, links) = (state(&step)?, links(own)?);
+        let words = on(machine, &[DOCTOR]);
+        let mut doctor = step.on_host().spawn(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+        while doctor.process().runs() {
+            let now = self::links(own)?;
+            ensure!(now == links, "while it runs: {links:?} became {now:?}");
+        }
+        doctor.wait()?;
         let after = state(&step)?;
         ensure!(before == after, "changed: {:#?}", before.symmetric_difference(&after).collect::<Vec<_>>());
     }
     Ok(())
+}
+
+/// The names of all network interfaces.
+fn links(process: Process) -> Result<Vec<String>> {
+    let table = process.file("net/dev")?;
+    Ok(table.lines().filter_map(|line| Some(format!("link {}", line.split_once(':')?.0))).collect())
 }
 
 fn page(identity: Identity) -> Result<()> {
