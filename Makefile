@@ -1,5 +1,8 @@
 # make prints this help; every target works from a fresh clone
 #
+#   make doctor      will it work here? chapter by chapter, and what mends the rest   [FORMAT=json]
+#   make deps        install the programs that the course uses and this machine lacks  [YES=1]
+#
 #   make step-NN     build and run step NN: 01 to 09       [CMD="ps ax"] [ARGS="--hostname web"] [ROOTFS=DIR]
 #   make diff-NN     what chapter NN changes against the one before
 #   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
@@ -15,7 +18,8 @@
 #   make bench       how long a start takes, beside other programs that start containers
 #   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
 #   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
-#   make clean       remove what was built
+#   make sweep       remove what an interrupted experiment left on the machine           [DRY=1] [SUDO=sudo] [ROOTFS=DIR]
+#   make clean       sweep, then remove what was built
 
 MAKEFLAGS += --no-print-directory
 BIN       := target/debug
@@ -113,7 +117,24 @@ book:
 	@command -v mdbook >/dev/null || cargo install --quiet --locked mdbook
 	@mdbook build docs
 
+# Before anything is built: the shell looks for what building takes, and the doctor for all else.
+machine:
+	@common/machine/toolchain.sh
+	@[ -e $(BIN)/doctor ] || echo "Building; the first time takes a minute." >&2
+	@cargo build --quiet --package machine
+
+doctor: machine
+	@$(BIN)/doctor $(if $(filter json,$(FORMAT)),--json)
+
+deps: machine
+	@$(BIN)/install-tools $(if $(YES),--yes)
+
+sweep: machine
+	@$(SUDO) $(BIN)/sweep $(if $(DRY),--dry-run) $(filter-out target/rootfs/host,$(ROOTFS))
+
+# What is mounted below target/ belongs to the machine, and would be removed with it.
 clean:
+	@[ ! -d target ] || $(MAKE) sweep DRY=
 	cargo clean --quiet
 
-.PHONY: help build rootfs check escape demo ssh bench stress test mutants book clean
+.PHONY: help machine doctor deps sweep build rootfs check escape demo ssh bench stress test mutants book clean

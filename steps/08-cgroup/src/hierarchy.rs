@@ -22,6 +22,7 @@ pub enum Version {
 /// One tree, and the place of this process in it.
 #[derive(Debug)]
 pub struct Hierarchy {
+    /// Which interface its files have.
     pub version: Version,
     /// Those of the asked for controllers that this tree has.
     controllers: Vec<&'static str>,
@@ -85,24 +86,32 @@ impl Hierarchy {
 
     /// The directory in which a group can be made that has the controllers.
     pub fn parent(&self) -> Result<PathBuf> {
-        match self.version {
-            Version::V1 => Ok(self.own.clone()),
-            Version::V2 => self.delegated(),
+        let dir = self.place()?;
+        if self.is_v2() {
+            self.pass_on(dir)?;
         }
+        Ok(dir.to_owned())
     }
 
-    /// v2 has no processes in inner nodes, so our own group, in which we are, can have no child: the nearest group
-    /// above is taken that is writable, free of processes and has the controllers, and they are passed on from there.
-    fn delegated(&self) -> Result<PathBuf> {
-        let above = self.own.ancestors().take_while(|dir| dir.starts_with(&self.top));
-        let dir = above.into_iter().find(|dir| self.fits(dir)).ok_or_else(|| self.refusal())?;
+    /// Where that is. v2 has no processes in inner nodes, so our own group, in which we are, can have no child: the
+    /// nearest group above is taken that is writable, free of processes and has the controllers.
+    pub fn place(&self) -> Result<&Path> {
+        if !self.is_v2() {
+            return Ok(&self.own);
+        }
+        let mut above = self.own.ancestors().take_while(|dir| dir.starts_with(&self.top));
+        Ok(above.find(|dir| self.fits(dir)).ok_or_else(|| self.refusal())?)
+    }
+
+    /// On v2 a group has the controllers that the one above passes on.
+    fn pass_on(&self, dir: &Path) -> Result<()> {
         let file = dir.join("cgroup.subtree_control");
         let passed_on = read_words(&file);
         for controller in self.controllers.iter().filter(|&name| !passed_on.iter().any(|word| word == name)) {
             fs::write(&file, format!("+{controller}"))
                 .with_context(|| format!("write +{controller} to {}", file.display()))?;
         }
-        Ok(dir.to_owned())
+        Ok(())
     }
 
     fn fits(&self, dir: &Path) -> bool {

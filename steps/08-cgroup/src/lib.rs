@@ -13,7 +13,7 @@ use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
 
 mod cleaner;
-mod hierarchy;
+pub mod hierarchy;
 mod limits;
 mod usage;
 

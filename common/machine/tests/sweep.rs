@@ -1,0 +1,309 @@
+//! Whether the sweep takes what is ours, and nothing else. Each test has a target directory of its own with copies of the
+//! programs, and mounts, links and processes that are not the machine's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+
+use anyhow::{Context, Result, ensure};
+use harness::{Identity, suite, test};
+use nix::unistd::geteuid;
+use tempfile::TempDir;
+
+const SWEEP: &str = env!("CARGO_BIN_EXE_sweep");
+
+fn main() -> ExitCode {
+    // Who is not root is root of a user namespace here: all that is swept is of that namespace.
+    let identity = if geteuid().is_root() { Identity::Root } else { Identity::User };
+    let tests = vec![
+        test("processes in our rootfs go, unless someone has them", identity, processes),
+        test("a program of ours that was left on the host goes", identity, programs),
+        test("links of ours go, and no others", identity, links),
+        test("mounts below our directories go, and no others", identity, mounts),
+        test("temporary directories go when no test runs", identity, scratch),
+        test("groups of ours go, and no others", Identity::Root, groups),
+        test("what only root can remove is told with sudo", Identity::Root, needs_root),
+        test("make clean spares what is mounted below target", identity, clean),
+        test("make deps asks each package manager for names that it knows", identity, deps),
+    ];
+    suite(tests, true)
+}
+
+/// Covers the control groups, in a mount table of one's own.
+const HIDE_GROUPS: &str = "mount -t tmpfs tmpfs /sys/fs/cgroup";
+
+/// A copy of the workspace, as far as it matters: target/debug with programs, target/rootfs/host with a shell.
+struct Copy(TempDir);
+
+impl Copy {
+    fn new() -> Result<Self> {
+        let copy = Copy(tempfile::tempdir().context("mkdtemp")?);
+        fs::set_permissions(copy.0.path(), fs::Permissions::from_mode(0o755))?;
+        fs::create_dir_all(copy.path("target/debug")).context("mkdir")?;
+        fs::create_dir_all(copy.path("target/rootfs/host/proc")).context("mkdir")?;
+        fs::create_dir_all(copy.path("elsewhere/proc")).context("mkdir")?;
+        for name in ["sweep", "01-chroot", "02-pid", "09-full", "server"] {
+            copy.add(&Path::new(SWEEP).with_file_name(name), &format!("target/debug/{name}"))?;
+        }
+        Ok(copy)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn add(&self, program: &Path, to: &str) -> Result<()> {
+        fs::copy(program, self.path(to)).map(drop).with_context(|| format!("copy {}", program.display()))
+    }
+
+    /// In this directory, in namespaces of its own; what is left of the processes goes with their process 1.
+    fn run(&self, script: &str) -> Result<Output> {
+        // The machine's own groups are out of sight, unless the script begins with something else.
+        let script = script.strip_prefix("in sight;").map_or(format!("{HIDE_GROUPS}\n{script}"), str::to_owned);
+        let mut unshare = Command::new("unshare");
+        if !geteuid().is_root() {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        unshare.args(["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]);
+        // A session of its own, as a login has.
+        unshare.args(["setsid", "bash", "-ec", &script]);
+        unshare.current_dir(self.0.path()).output().context("run unshare")
+    }
+
+    /// The lines that `script` prints; an error where it fails.
+    fn lines(&self, script: &str) -> Result<Vec<String>> {
+        let output = self.run(script)?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+        Ok(told.lines().map(str::to_owned).collect())
+    }
+}
+
+/// Exactly these lines, in any order, each told by what it contains.
+fn expect(lines: &[String], wanted: &[&str]) -> Result<()> {
+    let mut left = lines.to_vec();
+    for wanted in wanted {
+        let found = left.iter().position(|line| wanted.split(" … ").all(|part| line.contains(part)));
+        left.remove(found.with_context(|| format!("no line {wanted:?} in {lines:#?}"))?);
+    }
+    ensure!(left.is_empty(), "besides: {left:#?}");
+    Ok(())
+}
+
+/// The workspace's rootfs, which has the programs for it.
+fn with_rootfs(copy: &Copy) -> Result<String> {
+    copy.add(&Path::new(SWEEP).with_file_name("rootfs"), "target/debug/rootfs")?;
+    fs::remove_dir_all(copy.path("target/rootfs")).context("make room")?;
+    let output = Command::new(copy.path("target/debug/rootfs")).output().context("run rootfs")?;
+    ensure!(output.status.success(), "rootfs: {}", String::from_utf8_lossy(&output.stderr));
+    Ok("target/debug/01-chroot target/rootfs/host".into())
+}
+
+/// A chroot has no launcher that would take its children along. The decoy is in no rootfs of ours, and a container runs.
+fn processes() -> Result<()> {
+    let copy = Copy::new()?;
+    let step = with_rootfs(&copy)?;
+    let lines = copy.lines(&format!(
+        "setsid --wait {step} bash -c 'sleep 301 < /tmp > /tmp/a & exit 0'
+         sleep 302 &
+         target/debug/02-pid target/rootfs/host sleep 303 > /dev/null &
+         for i in $(seq 100); do [ $(pgrep -c sleep) = 3 ] && break; sleep 0.02; done
+         target/debug/sweep --dry-run && exit 1
+         target/debug/sweep
+         pgrep --exact --list-full sleep | sed 's/^[0-9]* //'
+         kill %1 %2
+         wait || true
+         target/debug/sweep"
+    ))?;
+    let stray = ["would be removed", "removed"]
+        .map(|fate| format!("(sleep): its / is target/rootfs/host, and its launcher is gone; {fate}"));
+    let used = "(sleep): in use: its / is target/rootfs/host, and … (02-pid) has started it; left alone";
+    let sums = ["To be removed: 1.", "Removed: 1. Still there: 0.", "Nothing is left of any experiment."];
+    expect(&lines, &[&stray[0], &stray[1], used, used, sums[0], sums[1], sums[2], "sleep 302", "sleep 303"])
+}
+
+fn programs() -> Result<()> {
+    let copy = Copy::new()?;
+    copy.add(&Path::new(SWEEP).with_file_name("server"), "elsewhere/server")?;
+    let lines = copy.lines(
+        "ip link set lo up
+         (setsid target/debug/server 4801 > /dev/null 2>&1 &)
+         (setsid elsewhere/server 4802 > /dev/null 2>&1 &)
+         for i in $(seq 100); do [ $(pgrep -c server) = 2 ] && break; sleep 0.02; done
+         target/debug/sweep
+         pgrep --list-full server",
+    )?;
+    expect(
+        &lines,
+        &[
+            "(server): it is target/debug/server, and whoever started it is gone; removed",
+            "Removed: 1.",
+            "elsewhere/server 4802",
+        ],
+    )
+}
+
+/// The decoys: a name that is none of ours, a port of a bridge, another kind of link, and one whose launcher runs.
+fn links() -> Result<()> {
+    let copy = Copy::new()?;
+    copy.add(Path::new("/bin/sleep"), "elsewhere/07-net")?;
+    let lines = copy.lines(
+        "elsewhere/07-net 60 & alive=$!
+         ip link add veth999998 type veth peer name a
+         ip link add vethX type veth peer name b
+         ip link add veth$alive type veth peer name d
+         ip link add veth999996 type bridge
+         ip link add veth999997 type veth peer name c
+         ip link set veth999997 master veth999996
+         target/debug/sweep | sed s/$alive/ALIVE/g
+         ip -brief link | sed \"s/@.*//; s/ .*//; s/$alive/ALIVE/\" | sort | tr '\\n' ' '",
+    )?;
+    expect(
+        &lines,
+        &[
+            "link veth999998: … launcher, process 999998, is gone; removed",
+            "link vethALIVE: in use: its launcher is process ALIVE; left alone",
+            "Removed: 1. Still there: 0.",
+            "b c d lo veth999996 veth999997 vethALIVE vethX",
+        ],
+    )
+}
+
+fn mounts() -> Result<()> {
+    let copy = Copy::new()?;
+    fs::create_dir_all(copy.path("target/rootfs/host/a b"))?;
+    let lines = copy.lines(
+        "mount -t proc proc target/rootfs/host/proc
+         mount -t tmpfs tmpfs 'target/rootfs/host/a b'
+         mount -t proc proc elsewhere/proc
+         target/debug/sweep --dry-run && exit 1
+         target/debug/sweep
+         grep -o '/elsewhere/proc \\|/target/[^ ]*' /proc/self/mountinfo",
+    )?;
+    let (proc, blank) = ("mount target/rootfs/host/proc (proc): ", "mount target/rootfs/host/a b (tmpfs): ");
+    let [dry, wet] = ["would be removed", "removed"].map(|fate| [blank, proc].map(|what| format!("{what} … ; {fate}")));
+    expect(
+        &lines,
+        &[&dry[0], &dry[1], "To be removed: 2.", &wet[0], &wet[1], "Removed: 2. Still there: 0.", "/elsewhere/proc"],
+    )
+}
+
+/// While a test runs, what it has is not touched.
+fn scratch() -> Result<()> {
+    let copy = Copy::new()?;
+    fs::create_dir_all(copy.path("target/tmp/hostX/d"))?;
+    fs::create_dir_all(copy.path("target/debug/deps"))?;
+    fs::write(copy.path("elsewhere/file"), "")?;
+    copy.add(Path::new("/bin/sleep"), "target/debug/deps/claims-0")?;
+    let lines = copy.lines(
+        "ln -s ../../../../elsewhere target/tmp/hostX/d/link
+         target/debug/deps/claims-0 60 & sleep 0.1
+         target/debug/sweep
+         kill %1; wait || true
+         target/debug/sweep
+         ls target/tmp elsewhere | tr '\\n' ' '",
+    )?;
+    expect(
+        &lines,
+        &[
+            "temporary target/tmp/hostX: in use: tests are running, … (claims-0); left alone",
+            "Nothing is left",
+            "temporary target/tmp/hostX: a test was killed, and none is running; removed",
+            "Removed: 1.",
+            "elsewhere: file proc  target/tmp:",
+        ],
+    )
+}
+
+/// In the hierarchies of the machine, below the group that we are in: of the v1 `pids` controller, or of v2.
+fn groups() -> Result<()> {
+    let copy = Copy::new()?;
+    let output = copy.run(
+        "in sight; top=$(awk '$9 == \"cgroup\" && $NF ~ /pids/ || $9 == \"cgroup2\" { print $5 }' /proc/self/mountinfo | head -n 1)
+         mine=$top/sweep-test-$RANDOM; mkdir $mine
+         mkdir elsewhere/groups; mount --bind $mine elsewhere/groups; mount -t tmpfs tmpfs /sys/fs/cgroup
+         trap 'rmdir elsewhere/groups/container-*; umount elsewhere/groups /sys/fs/cgroup; rmdir $mine' EXIT
+         cd elsewhere/groups; mkdir container-999998 container-foo container-999997; cd ../..
+         sleep 60 & echo $! > elsewhere/groups/container-999997/cgroup.procs
+         target/debug/sweep | sed \"s|$PWD/elsewhere/groups|MINE|; s/process $!/process ALIEN/\"
+         ls elsewhere/groups | grep container | tr '\\n' ' '
+         kill $!; wait || true",
+    )?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<_> = told.lines().map(str::to_owned).collect();
+    expect(
+        &lines,
+        &[
+            "cgroup MINE/container-999997: in use: process ALIEN is in it, which is none of ours; left alone",
+            "cgroup MINE/container-999998: its launcher, process 999998, is gone; removed",
+            "Removed: 1. Still there: 0.",
+            "container-999997 container-foo",
+        ],
+    )
+    .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Root's directory in target/tmp, swept by somebody else.
+fn needs_root() -> Result<()> {
+    let copy = Copy::new()?;
+    fs::create_dir_all(copy.path("target/tmp/hostX"))?;
+    let output = copy.run("setpriv --reuid 54321 --regid 54321 --clear-groups target/debug/sweep; echo $?")?;
+    let lines: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    expect(&lines, &["NOT removed: … Permission denied … : sudo target/debug/sweep", "Removed: 0. Still there: 1."])
+}
+
+/// The Makefile's own recipe, with a `cargo` that removes target as the real one does.
+fn clean() -> Result<()> {
+    let copy = Copy::new()?;
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile"), copy.path("Makefile"))?;
+    fs::create_dir_all(copy.path("common/machine"))?;
+    fs::create_dir_all(copy.path("target/rootfs/host/mnt"))?;
+    let cargo = "#!/bin/sh\n[ $1 = build ] || exec rm -rf target\n";
+    for (name, text) in [("common/machine/toolchain.sh", "#!/bin/sh\n"), ("elsewhere/cargo", cargo)] {
+        fs::write(copy.path(name), text)?;
+        fs::set_permissions(copy.path(name), fs::Permissions::from_mode(0o755))?;
+    }
+    fs::write(copy.path("elsewhere/file"), "")?;
+    let lines = copy.lines(
+        "mount --bind elsewhere target/rootfs/host/mnt
+         touch target/debug/doctor
+         PATH=$PWD/elsewhere:$PATH make --silent clean ROOTFS=target/rootfs/host
+         ls elsewhere; [ ! -e target ] && echo no target",
+    )?;
+    let tail = lines.iter().rev().take(4).rev().cloned().collect::<Vec<_>>();
+    expect(&tail, &["cargo", "file", "proc", "no target"]).with_context(|| format!("{lines:?}"))
+}
+
+/// Package managers that write down what they are asked; the first one refuses to take all at once.
+fn deps() -> Result<()> {
+    let copy = Copy::new()?;
+    let wanted = [
+        ("apt-get", "install --yes --no-install-recommends", "openssh-client"),
+        ("dnf", "install --assumeyes", "openssh-clients"),
+        ("pacman", "-S --needed --noconfirm", "openssh"),
+        ("apk", "add", "openssh-client"),
+        ("zypper", "--non-interactive install", "openssh-clients"),
+    ];
+    for (manager, words, package) in wanted {
+        let dir = copy.path(manager);
+        fs::create_dir(&dir)?;
+        let log = dir.join("log");
+        let stub = |name: &str, text: String| {
+            fs::write(dir.join(name), format!("#!/bin/sh\n{text}\n"))?;
+            fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755))
+        };
+        stub(manager, format!("echo \"$@\" >> {}; [ $# -lt 9 ]", log.display()))?;
+        stub("sudo", "exec \"$@\"".into())?;
+        let mut command = Command::new(Path::new(SWEEP).with_file_name("install-tools"));
+        let output = command.env("PATH", &dir).stdin(std::process::Stdio::null()).output().context("run it")?;
+        let (told, asked) = (String::from_utf8_lossy(&output.stdout).into_owned(), fs::read_to_string(&log)?);
+        ensure!(output.status.code() == Some(1) && told.contains("Still missing: make"), "{manager}: {told}");
+        let mut lines = asked.lines().skip_while(|line| *line == "update");
+        let all = lines.next().unwrap_or_default();
+        ensure!(all.starts_with(words) && all.split(' ').any(|word| word == package), "{manager}: {all}");
+        ensure!(told.contains(&format!("{manager} {all}\n")), "{manager}: not shown before: {told}");
+        ensure!(lines.any(|line| line == format!("{words} {package}")), "{manager}: not each by itself: {asked}");
+    }
+    Ok(())
+}
