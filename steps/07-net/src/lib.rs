@@ -15,6 +15,7 @@ use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 use pid::Container;
+use user::Gate;
 
 mod addresses;
 mod netlink;
@@ -32,6 +33,8 @@ pub struct Options {
 pub struct Link {
     container: Ipv4Net,
     host: Ipv4Net,
+    /// The child goes on with its mounts while the cable is made, and waits for it here.
+    plugged: Gate,
     _reserved: UnixDatagram,
 }
 
@@ -90,18 +93,20 @@ impl Link {
         let host = container.hosts().find(|&address| address != container.addr()).context("no address for the host")?;
         let in_use = addresses::in_use(container.addr())? || addresses::in_use(host)?;
         let host = Ipv4Net::new(host, container.prefix_len())?;
-        Ok((!in_use).then_some(Link { container, host, _reserved: reserved }))
+        Ok((!in_use).then_some(Link { container, host, plugged: Gate::new()?, _reserved: reserved }))
     }
 
     /// The parent's part: a veth pair, one end here and one in the child's namespace. It goes when that namespace goes.
     pub fn plug(&self, container: &Container) -> Result<()> {
         let name = format!("veth{}", process::id());
         netlink::add_veth(&name, "eth0", container.pid)?;
-        netlink::add_address(&name, self.host)
+        netlink::add_address(&name, self.host)?;
+        self.plugged.open()
     }
 
     /// The child's part: a new namespace has but a loopback interface that is down (network_namespaces(7)).
     pub fn up(&self) -> Result<()> {
+        self.plugged.wait()?;
         netlink::set_up("lo")?;
         netlink::add_address("eth0", self.container)?;
         netlink::set_up("eth0")?;

@@ -30,18 +30,18 @@ fn main() -> ExitCode {
             gate.wait()?;
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
-            link.up()?;
             uts::set_names(&args.uts)?;
             let root = mount::root(&args.common.rootfs)?;
             mount::proc(&root)?;
             mount::dev(&root)?;
             net::sysfs(&root)?;
             mount::pivot(root)?;
+            link.up()?;
             common::exec(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
-        link.plug(&container)?;
         gate.open()?;
+        link.plug(&container)?;
         container.wait()
     })
 }

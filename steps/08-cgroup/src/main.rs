@@ -32,7 +32,6 @@ fn main() -> ExitCode {
             gate.wait()?;
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
-            link.up()?;
             group.enter()?;
             uts::set_names(&args.uts)?;
             let root = mount::root(&args.common.rootfs)?;
@@ -41,11 +40,12 @@ fn main() -> ExitCode {
             net::sysfs(&root)?;
             cgroup::view(&root)?;
             mount::pivot(root)?;
+            link.up()?;
             common::exec(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
-        link.plug(&container)?;
         gate.open()?;
+        link.plug(&container)?;
         group.report(container.wait()?)
     })
 }

@@ -34,7 +34,6 @@ fn main() -> ExitCode {
             gate.wait()?;
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
-            link.up()?;
             group.enter()?;
             uts::set_names(&args.uts)?;
             let root = mount::root(&args.common.rootfs)?;
@@ -44,14 +43,15 @@ fn main() -> ExitCode {
             cgroup::view(&root)?;
             full::volumes::bind(&root, &args.full.volumes)?;
             mount::pivot(root)?;
+            link.up()?;
             outside.terminal.attach()?;
             full::confine(&args.full, launcher)?;
             full::init::run(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
-        link.plug(&container)?;
-        let _proxy = outside.ports.forward(&container)?;
         gate.open()?;
+        let _proxy = outside.ports.forward(&container)?;
+        link.plug(&container)?;
         group.report(outside.wait(container)?)
     })
 }
