@@ -27,15 +27,19 @@ fi
 accelerator=target/vm/accelerator
 if [ ! -e $accelerator ]; then
     echo "-accel tcg -cpu Nehalem" > $accelerator
-    if [ -w /dev/kvm ] && timeout 10 qemu-system-x86_64 -accel kvm -cpu host -smp 1 -m 256 -nodefaults -nographic -no-reboot \
+    if [ -w /dev/kvm ] && timeout 10 qemu-system-x86_64 -accel kvm -cpu host -smp 1 -m 256 -nodefaults -display none -no-reboot \
         -kernel "$kernel/vmlinuz" -append "panic=-1" > /dev/null 2>&1; then
         echo "-accel kvm -cpu host" > $accelerator
     fi
 fi
 
+if [ -t 0 ] && grep -q tcg $accelerator; then
+    echo "This machine does not lend its processor (/dev/kvm), so the other one's is emulated: it takes ten times as long." >&2
+fi
+
 code=0
 # shellcheck disable=SC2046 # these are several words
-timeout --foreground "${BOOT_SECONDS:-0}" qemu-system-x86_64 $(cat $accelerator) -smp 1 -m 1024 -nodefaults -nographic \
+timeout --foreground "${BOOT_SECONDS:-0}" qemu-system-x86_64 $(cat $accelerator) -smp 1 -m 1024 -nodefaults -display none \
     -monitor none -no-reboot -kernel "$kernel/vmlinuz" -initrd "$first" \
     -drive "file=$PWD/target/vm/disk.img,format=raw,if=virtio,snapshot=on" \
     -chardev stdio,id=terminal,signal=off -serial chardev:terminal -serial "file:$results" \

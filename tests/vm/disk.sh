@@ -15,6 +15,7 @@ need mke2fs e2fsprogs
 # What cargo says about the built claims of the chapters, a line each: `cargo` in the machine says the same again.
 claims=$(cargo test --quiet --no-run --workspace --test claims --message-format=json | grep '"executable":"[^"]*/deps/claims-' | sort)
 programs=$(find target/debug -maxdepth 1 -type f -perm -100
+    # shellcheck disable=SC2001 # every line
     sed "s|.*\"executable\":\"$here/\([^\"]*\)\".*|\1|" <<< "$claims")
 
 sources() { git ls-files -z --cached --others --exclude-standard; }
@@ -51,6 +52,6 @@ echo "$claims" > "$course/target/claims.json"
 # Everything there is root's. Who is not root here is so in a user namespace: the course's chapter 05.
 size=$(du -sm --apparent-size "$tree" | cut -f 1)
 as_root=$([ "$(id -u)" = 0 ] || echo "unshare --map-root-user")
-$as_root mke2fs -q -t ext4 -d "$tree" "$disk.draft" "$((size * 3 / 2 + 256))M" || give_up "the file system cannot be made"
+$as_root mke2fs -q -t ext4 -d "$tree" "$disk.draft" "$((size * 3 / 2 + 256))M" > /dev/null || give_up "the file system cannot be made"
 mv "$disk.draft" "$disk"
 rm -rf "$tree"

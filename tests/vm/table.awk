@@ -1,4 +1,4 @@
-# table.awk: kernels, layouts and who started the claims × steps, from the TAP of the machines. A cell has how many held, how many
+# table.awk: kernels, layouts and who starts the claims × steps, from the TAP of the machines. A cell has how many held, how many
 # failed and how many were not tried; below stand the failures, and why something was not tried. Exit code 1 with a failure.
 
 # A claim: `ok 3 - 05-user as root: says`. Those of an identity that cannot be here are nobody's business.

@@ -69,7 +69,7 @@ done
 tests/vm/disk.sh
 rm -rf $results
 mkdir -p $results
-plan | cat -n | tr '\t' ' ' | xargs -P 2 -L 1 tests/vm/test.sh boot
+plan | cat -n | tr '\t' ' ' | xargs -P 2 -L 1 tests/vm/test.sh boot || failed=1
 awk -f tests/vm/table.awk $results/*.tap || failed=1
 echo "$((SECONDS - begin)) seconds; the details are in $results"
 exit "${failed:-0}"
