@@ -36,6 +36,7 @@ for program in diff git ldd make newgidmap newuidmap ssh ssh-keygen; do
 done
 target/debug/rootfs --to "$tree" "${add[@]}" > /dev/null
 cp -r tests/vm/machine/. "$tree"
+cp -r /etc/ld.so.conf* "$tree/etc" # where libraries are
 cp "$tree/usr/bin/busybox" "$tree/usr/local/bin/su" # of which init makes root's
 
 # The course. What debuggers need is four fifths of each program, and left out.
