@@ -97,6 +97,7 @@ impl Step {
             leaked: Vec::new(),
             ignored: Vec::new(),
             environment: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -159,6 +160,7 @@ pub struct Launch<'a> {
     leaked: Vec<i32>,
     ignored: Vec<i32>,
     environment: Vec<(String, String)>,
+    refused: Vec<String>,
 }
 
 /// What a command left behind.
@@ -246,6 +248,12 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// Starts it as on a kernel that refuses these system calls: words `CALL=ERRNO` for the program `refuse`.
+    pub fn refusing(mut self, calls: &[&str]) -> Self {
+        self.refused = calls.iter().map(|&call| call.to_owned()).collect();
+        self
+    }
+
     /// Starts the container and waits until its payload runs.
     ///
     /// # Errors
@@ -271,7 +279,8 @@ impl<'a> Launch<'a> {
         unsafe { launcher.pre_exec(move || prepare(&closed, &leaked, &ignored)) };
         let _guard = places::no_fork();
         let child = launcher.spawn().with_context(|| format!("start {}", argv[0]))?;
-        Ok(Launched { child, argv, container: self.container, stdout, stderr, lines: 0 })
+        let before = self.refuser()?.len();
+        Ok(Launched { child, argv, before, container: self.container, stdout, stderr, lines: 0 })
     }
 
     /// Runs the container to its end.
@@ -299,6 +308,13 @@ impl<'a> Launch<'a> {
         Ok(output.code() == 125 && REASONS.iter().any(|reason| output.stderr.contains(reason)))
     }
 
+    /// The words before those of the launcher: the program that executes it.
+    fn refuser(&self) -> Result<Vec<String>> {
+        let refuse = self.step.host.place(&places::binary("refuse")?)?;
+        let words = [&[refuse.arg().to_owned()], &self.refused[..], &["--".to_owned()]].concat();
+        Ok(if self.refused.is_empty() { Vec::new() } else { words })
+    }
+
     /// All words of the command line.
     pub(crate) fn argv(&self, command: &[&str]) -> Result<Vec<String>> {
         let host = &self.step.host;
@@ -315,7 +331,8 @@ impl<'a> Launch<'a> {
             Some(rootfs) => rootfs.clone(),
             None => host.rootfs()?.there,
         };
-        let mut argv = vec![host.place(&places::binary(STEPS[index])?)?.arg().to_owned()];
+        let mut argv = self.refuser()?;
+        argv.push(host.place(&places::binary(STEPS[index])?)?.arg().to_owned());
         for option in &self.options {
             if self.step.has(option[0].split('=').next().unwrap_or_default())? {
                 argv.extend_from_slice(option);
@@ -362,6 +379,8 @@ fn quote(argv: &[String]) -> String {
 pub struct Launched {
     child: Child,
     argv: Vec<String>,
+    /// How many words come before those of the launcher.
+    before: usize,
     container: bool,
     stdout: File,
     stderr: File,
@@ -401,7 +420,7 @@ impl Launched {
         if !self.container {
             return Ok(self.process());
         }
-        let own: Vec<u8> = self.argv.iter().flat_map(|word| word.bytes().chain([0])).collect();
+        let own: Vec<u8> = self.argv[self.before..].iter().flat_map(|word| word.bytes().chain([0])).collect();
         let launcher = self.process();
         let mut payload = None;
         let mut ended = None;
@@ -420,7 +439,8 @@ impl Launched {
 }
 
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
-    let another = |process: &Process| process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && cmdline != own);
+    let another =
+        |process: &Process| process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && !cmdline.ends_with(own));
     // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID namespace.
     let depth = |process: &Process| process.ns_pids().map_or(0, |pids| pids.len());
     let inside = launcher.descendants().into_iter().filter(|process| depth(process) > depth(&launcher));

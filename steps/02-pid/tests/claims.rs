@@ -40,6 +40,11 @@ fn main() -> ExitCode {
                 step.expect("the payload runs", container.payload.runs()).equals(false)
             }),
             property("nothing is left of a launcher that is killed while it starts", killed_while_starting),
+            property("where clone3(2) is hidden it does with clone(2)", |step| {
+                let container = step.launch().refusing(&["clone3=ENOSYS"]).start(&["sleep", "30"])?;
+                let numbers = container.payload.ns_pids()?;
+                step.expect("the payload's innermost number (NSpid)", numbers.last().copied()).equals(Some(1))
+            }),
             property("a payload that is killed shows in the exit code", |step| {
                 let mut container = step.start(&["sleep", "30"])?;
                 container.signal_payload(libc::SIGKILL)?;

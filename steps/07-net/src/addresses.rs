@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 use ipnet::Ipv4Net;
 
-use crate::netlink;
+use crate::netlink::Netlink;
 
 const POOLS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 200, 0, 0), Ipv4Addr::new(172, 29, 0, 0)];
 
@@ -19,8 +19,8 @@ pub fn pool(start: u32) -> impl Iterator<Item = Ipv4Net> {
 }
 
 /// Whether this machine has a way to `address` other than the default route, be it a container or the learner's VPN.
-pub fn in_use(address: Ipv4Addr) -> Result<bool> {
-    let route = netlink::route_to(address)?;
+pub fn in_use(netlink: &Netlink, address: Ipv4Addr) -> Result<bool> {
+    let route = netlink.route_to(address)?;
     Ok(route.is_some_and(|route| route.destination_prefix_length > 0))
 }
 

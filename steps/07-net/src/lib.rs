@@ -20,6 +20,8 @@ use user::Gate;
 mod addresses;
 mod netlink;
 
+use netlink::Netlink;
+
 /// The options that this chapter adds.
 #[derive(clap::Args, Debug)]
 #[group(skip)]
@@ -39,22 +41,27 @@ pub struct Link {
 }
 
 /// The network on the other side of a container's cable: that of the namespace in which the launcher is.
-pub struct Host(());
+pub struct Host(Netlink);
 
 /// Who may not change this machine's network (an ordinary user) goes on in a network namespace of their own, which
 /// plays the host from then on. Their ids stay as they are.
 pub fn host() -> Result<Host> {
     // The kernel itself says who may: lo is up, so that setting it up changes nothing.
-    match netlink::set_up("lo") {
-        Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {}
-        result => return result.map(Host),
+    let netlink = Netlink::connect()?;
+    match netlink.set_up("lo") {
+        Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => stand_in(),
+        result => result.map(|()| Host(netlink)),
     }
+}
+
+fn stand_in() -> Result<Host> {
     let (uid, gid) = (geteuid(), getegid()); // afterwards they would be nobody's
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare")?;
     write("setgroups", "deny")?;
     write("uid_map", &format!("{uid} {uid} 1"))?;
     write("gid_map", &format!("{gid} {gid} 1"))?;
-    netlink::set_up("lo").map(Host)
+    let netlink = Netlink::connect()?;
+    netlink.set_up("lo").map(|()| Host(netlink))
 }
 
 fn write(file: &str, content: &str) -> Result<()> {
@@ -67,12 +74,13 @@ impl Host {
     /// # Errors
     /// The address asked for is in use.
     pub fn reserve(self, options: &Options) -> Result<Link> {
+        let try_reserve = |address| Link::try_reserve(&self.0, address).transpose();
         let found = match options.ip {
-            None => addresses::pool(process::id()).find_map(|address| Link::try_reserve(address).transpose()),
+            None => addresses::pool(process::id()).find_map(try_reserve),
             // The link of a container that has just ended is still there for 50 ms.
             Some(address) => (0..20).find_map(|attempt| {
                 sleep(Duration::from_millis(50 * attempt.min(1)));
-                Link::try_reserve(address).transpose()
+                try_reserve(address)
             }),
         };
         let what = options.ip.map_or("no subnet is free".into(), |address| format!("{address} is already in use here"));
@@ -83,7 +91,7 @@ impl Host {
 }
 
 impl Link {
-    fn try_reserve(container: Ipv4Net) -> Result<Option<Link>> {
+    fn try_reserve(netlink: &Netlink, container: Ipv4Net) -> Result<Option<Link>> {
         // A name of an abstract socket exists once in a network namespace, and no longer than its owner (unix(7)).
         let name = SocketAddr::from_abstract_name(format!("container {}", container.trunc()))?;
         let reserved = match UnixDatagram::bind_addr(&name) {
@@ -91,26 +99,27 @@ impl Link {
             socket => socket.with_context(|| format!("reserve {container}"))?,
         };
         let host = container.hosts().find(|&address| address != container.addr()).context("no address for the host")?;
-        let in_use = addresses::in_use(container.addr())? || addresses::in_use(host)?;
+        let in_use = addresses::in_use(netlink, container.addr())? || addresses::in_use(netlink, host)?;
         let host = Ipv4Net::new(host, container.prefix_len())?;
         Ok((!in_use).then_some(Link { container, host, plugged: Gate::new()?, _reserved: reserved }))
     }
 
     /// The parent's part: a veth pair, one end here and one in the child's namespace. It goes when that namespace goes.
     pub fn plug(&self, container: &Container) -> Result<()> {
-        let name = format!("veth{}", process::id());
-        netlink::add_veth(&name, "eth0", container.pid)?;
-        netlink::add_address(&name, self.host)?;
+        let (netlink, name) = (Netlink::connect()?, format!("veth{}", process::id()));
+        netlink.add_veth(&name, "eth0", container.pid)?;
+        netlink.add_address(&name, self.host)?;
         self.plugged.open()
     }
 
     /// The child's part: a new namespace has but a loopback interface that is down (network_namespaces(7)).
     pub fn up(&self) -> Result<()> {
+        let netlink = Netlink::connect()?;
+        netlink.set_up("lo")?;
         self.plugged.wait()?;
-        netlink::set_up("lo")?;
-        netlink::add_address("eth0", self.container)?;
-        netlink::set_up("eth0")?;
-        netlink::add_default_route(self.host.addr())
+        netlink.add_address("eth0", self.container)?;
+        netlink.set_up("eth0")?;
+        netlink.add_default_route(self.host.addr())
     }
 }
 

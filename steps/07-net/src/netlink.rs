@@ -1,5 +1,4 @@
-//! Requests to the kernel's network configuration, one function each (rtnetlink(7)). They speak to the network
-//! namespace that this process is in.
+//! Requests to the kernel's network configuration, one function each (rtnetlink(7)).
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -18,100 +17,108 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 
-/// `ip link add NAME up type veth peer name PEER netns PID`: made in place, the peer needs no moving.
-pub fn add_veth(name: &str, peer: &str, pid: Pid) -> Result<()> {
-    let mut end = LinkMessage::default();
-    end.attributes.push(LinkAttribute::IfName(peer.into()));
-    end.attributes.push(LinkAttribute::NetNsPid(pid.as_raw() as u32));
-    let mut link = link_up();
-    let kind = [LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end)))];
-    link.attributes.push(LinkAttribute::IfName(name.into()));
-    link.attributes.push(LinkAttribute::LinkInfo(kind.into()));
-    add(RouteNetlinkMessage::NewLink(link)).with_context(|| format!("add veth {name}"))
+/// A connection to the kernel's network configuration: that of the network namespace in which it was made.
+pub struct Netlink(Socket);
+
+impl Netlink {
+    /// A connection to the namespace that this process is in now.
+    pub fn connect() -> Result<Netlink> {
+        Socket::new(NETLINK_ROUTE).map(Netlink).context("socket AF_NETLINK")
+    }
+
+    /// `ip link add NAME up type veth peer name PEER netns PID`: made in place, the peer needs no moving.
+    pub fn add_veth(&self, name: &str, peer: &str, pid: Pid) -> Result<()> {
+        let mut end = link(peer);
+        end.attributes.push(LinkAttribute::NetNsPid(pid.as_raw() as u32));
+        let mut link = up(link(name));
+        let kind = [LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end)))];
+        link.attributes.push(LinkAttribute::LinkInfo(kind.into()));
+        self.add(RouteNetlinkMessage::NewLink(link)).with_context(|| format!("add veth {name}"))
+    }
+
+    /// `ip link set NAME up`
+    pub fn set_up(&self, name: &str) -> Result<()> {
+        let link = RouteNetlinkMessage::SetLink(up(link(name)));
+        self.request(link, NLM_F_ACK).with_context(|| format!("set {name} up")).map(drop)
+    }
+
+    /// `ip addr add ADDRESS dev NAME`
+    pub fn add_address(&self, name: &str, address: Ipv4Net) -> Result<()> {
+        let mut message = AddressMessage::default();
+        message.header.family = AddressFamily::Inet;
+        message.header.prefix_len = address.prefix_len();
+        message.header.index = if_nametoindex(name).with_context(|| format!("network interface {name}"))?;
+        message.attributes.push(AddressAttribute::Local(address.addr().into()));
+        message.attributes.push(AddressAttribute::Broadcast(address.broadcast()));
+        let message = RouteNetlinkMessage::NewAddress(message);
+        self.add(message).with_context(|| format!("add address {address} to {name}"))
+    }
+
+    /// `ip route add default via GATEWAY`
+    pub fn add_default_route(&self, gateway: Ipv4Addr) -> Result<()> {
+        let mut route = route();
+        route.header.table = RouteHeader::RT_TABLE_MAIN;
+        route.header.protocol = RouteProtocol::Static;
+        route.header.kind = RouteType::Unicast;
+        route.attributes.push(RouteAttribute::Gateway(gateway.into()));
+        self.add(RouteNetlinkMessage::NewRoute(route)).with_context(|| format!("add default route via {gateway}"))
+    }
+
+    /// `ip route get fibmatch ADDRESS`: the entry of the routing tables that decides, if there is one.
+    pub fn route_to(&self, address: Ipv4Addr) -> Result<Option<RouteHeader>> {
+        let mut query = route();
+        query.header.destination_prefix_length = 32;
+        query.header.flags = RouteFlags::FibMatch;
+        query.attributes.push(RouteAttribute::Destination(address.into()));
+        match self.request(RouteNetlinkMessage::GetRoute(query), 0) {
+            Ok(Some(RouteNetlinkMessage::NewRoute(route))) => Ok(Some(route.header)),
+            Ok(answer) => anyhow::bail!("route to {address}: the kernel answered {answer:?}"),
+            Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => Ok(None),
+            Err(errno) => Err(errno).with_context(|| format!("route to {address}")),
+        }
+    }
+
+    /// A request for something new, refused with EEXIST where it is not.
+    fn add(&self, message: RouteNetlinkMessage) -> Result<(), Errno> {
+        self.request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    }
+
+    /// Sends one request and returns the kernel's one answer: an object, or the acknowledgement that stands for success.
+    fn request(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Option<RouteNetlinkMessage>, Errno> {
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | flags;
+        let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        packet.finalize();
+        let mut bytes = vec![0; packet.buffer_len()];
+        packet.serialize(&mut bytes);
+        let answer = self.exchange(&bytes).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        match NetlinkMessage::deserialize(&answer).map_err(|_| Errno::EBADMSG)?.payload {
+            NetlinkPayload::Error(error) => error.code.map_or(Ok(None), |code| Err(Errno::from_raw(-code.get()))),
+            NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
+            _ => Err(Errno::EBADMSG),
+        }
+    }
+
+    fn exchange(&self, request: &[u8]) -> io::Result<Vec<u8>> {
+        self.0.send_to(request, &SocketAddr::new(0, 0), 0)?; // the kernel's own address
+        Ok(self.0.recv_from_full()?.0)
+    }
 }
 
-/// `ip link set NAME up`
-pub fn set_up(name: &str) -> Result<()> {
-    let mut link = link_up();
-    link.header.index = index(name)?;
-    request(RouteNetlinkMessage::SetLink(link), NLM_F_ACK).with_context(|| format!("set {name} up")).map(drop)
-}
-
-fn link_up() -> LinkMessage {
+fn link(name: &str) -> LinkMessage {
     let mut link = LinkMessage::default();
-    link.header.flags = LinkFlags::Up;
-    link.header.change_mask = LinkFlags::Up;
+    link.attributes.push(LinkAttribute::IfName(name.into()));
     link
 }
 
-/// `ip addr add ADDRESS dev NAME`
-pub fn add_address(name: &str, address: Ipv4Net) -> Result<()> {
-    let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.prefix_len = address.prefix_len();
-    message.header.index = index(name)?;
-    message.attributes.push(AddressAttribute::Local(address.addr().into()));
-    message.attributes.push(AddressAttribute::Broadcast(address.broadcast()));
-    add(RouteNetlinkMessage::NewAddress(message)).with_context(|| format!("add address {address} to {name}"))
-}
-
-/// `ip route add default via GATEWAY`
-pub fn add_default_route(gateway: Ipv4Addr) -> Result<()> {
-    let mut route = route();
-    route.header.table = RouteHeader::RT_TABLE_MAIN;
-    route.header.protocol = RouteProtocol::Static;
-    route.header.kind = RouteType::Unicast;
-    route.attributes.push(RouteAttribute::Gateway(gateway.into()));
-    add(RouteNetlinkMessage::NewRoute(route)).with_context(|| format!("add default route via {gateway}"))
-}
-
-/// `ip route get fibmatch ADDRESS`: the entry of the routing tables that decides, if there is one.
-pub fn route_to(address: Ipv4Addr) -> Result<Option<RouteHeader>> {
-    let mut query = route();
-    query.header.destination_prefix_length = 32;
-    query.header.flags = RouteFlags::FibMatch;
-    query.attributes.push(RouteAttribute::Destination(address.into()));
-    match request(RouteNetlinkMessage::GetRoute(query), 0) {
-        Ok(Some(RouteNetlinkMessage::NewRoute(route))) => Ok(Some(route.header)),
-        Ok(answer) => anyhow::bail!("route to {address}: the kernel answered {answer:?}"),
-        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => Ok(None),
-        Err(errno) => Err(errno).with_context(|| format!("route to {address}")),
-    }
+fn up(mut link: LinkMessage) -> LinkMessage {
+    link.header.flags = LinkFlags::Up;
+    link.header.change_mask = LinkFlags::Up;
+    link
 }
 
 fn route() -> RouteMessage {
     let mut route = RouteMessage::default();
     route.header.address_family = AddressFamily::Inet;
     route
-}
-
-fn index(name: &str) -> Result<u32> {
-    if_nametoindex(name).with_context(|| format!("network interface {name}"))
-}
-
-/// A request for something new, refused with EEXIST where it is not.
-fn add(message: RouteNetlinkMessage) -> Result<(), Errno> {
-    request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).map(drop)
-}
-
-/// Sends one request and returns the kernel's one answer: an object, or the acknowledgement that stands for success.
-fn request(message: RouteNetlinkMessage, flags: u16) -> Result<Option<RouteNetlinkMessage>, Errno> {
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | flags;
-    let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
-    packet.finalize();
-    let mut bytes = vec![0; packet.buffer_len()];
-    packet.serialize(&mut bytes);
-    let answer = exchange(&bytes).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-    match NetlinkMessage::deserialize(&answer).map_err(|_| Errno::EBADMSG)?.payload {
-        NetlinkPayload::Error(error) => error.code.map_or(Ok(None), |code| Err(Errno::from_raw(-code.get()))),
-        NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
-        _ => Err(Errno::EBADMSG),
-    }
-}
-
-fn exchange(request: &[u8]) -> io::Result<Vec<u8>> {
-    let socket = Socket::new(NETLINK_ROUTE)?;
-    socket.send_to(request, &SocketAddr::new(0, 0), 0)?; // the kernel's own address
-    Ok(socket.recv_from_full()?.0)
 }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{PipeWriter, Read, Write, pipe};
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread::sleep;
@@ -54,7 +53,7 @@ fn clean() {
     let _ = setsid(); // Ctrl-C in the terminal is not for us
     let _ = prctl::set_name(c"cleaner");
     // SAFETY: closes descriptors that nothing here uses: we must not keep anybody's pipe open, least of all our own.
-    unsafe { libc::syscall(libc::SYS_close_range, std::io::stdin().as_raw_fd() + 1, libc::c_uint::MAX, 0) };
+    unsafe { close_fds::close_open_fds(libc::STDIN_FILENO + 1, &[]) };
     let mut dirs = String::new();
     let _ = std::io::stdin().read_to_string(&mut dirs);
     let deadline = Instant::now() + Duration::from_secs(10);

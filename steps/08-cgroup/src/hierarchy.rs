@@ -79,6 +79,12 @@ impl Hierarchy {
         self.version == Version::V2
     }
 
+    /// The file of a group by which a process enters it. On v1 cgroup.procs would do as well, and wait 20 ms for an RCU
+    /// grace period; a single thread need not.
+    pub fn entrance(&self) -> &'static str {
+        if self.is_v2() { "cgroup.procs" } else { "tasks" }
+    }
+
     /// The directory in which a group can be made that has the controllers.
     pub fn parent(&self) -> Result<PathBuf> {
         match self.version {

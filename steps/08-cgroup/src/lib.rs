@@ -35,6 +35,7 @@ pub struct Group {
 struct Node {
     hierarchy: Hierarchy,
     dir: PathBuf,
+    handle: File,
     entrance: File,
 }
 
@@ -69,16 +70,16 @@ impl Group {
         let mut args = pid::clone_args(namespaces);
         if let Some(node) = self.nodes.iter().find(|node| node.hierarchy.is_v2()) {
             args.flags |= CLONE_INTO_CGROUP;
-            args.cgroup = node.entrance.as_raw_fd() as u64;
+            args.cgroup = node.handle.as_raw_fd() as u64;
         }
         args
     }
 
-    /// The child's part: enters the v1 groups, and makes the group the `/` of its own view (cgroup_namespaces(7)).
+    /// The child's part: enters the groups that it was not born in, and makes them the `/` of its own view
+    /// (cgroup_namespaces(7)).
     pub fn enter(&self) -> Result<()> {
-        for node in self.nodes.iter().filter(|node| !node.hierarchy.is_v2()) {
-            // 0 is the writer itself. The file was opened by the launcher, and its rights are those that count. Writing
-            // to cgroup.procs would do the same and wait 20 ms for an RCU grace period.
+        for node in self.nodes.iter().filter(|node| node.is_empty()) {
+            // 0 is the writer itself. The file was opened by the launcher, and its rights are those that count.
             (&node.entrance).write_all(b"0").with_context(|| format!("enter {}", node.dir.display()))?;
         }
         unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare CLONE_NEWCGROUP")
@@ -95,14 +96,17 @@ impl Group {
 }
 
 impl Node {
-    /// On v2 clone3 takes the directory itself; on v1 a thread enters by writing to `tasks`.
+    /// clone3 takes the directory itself; whoever exists already enters by one of its files.
     fn open(hierarchy: Hierarchy, dir: PathBuf) -> Result<Node> {
-        let entrance = match hierarchy.is_v2() {
-            true => File::open(&dir),
-            false => OpenOptions::new().write(true).open(dir.join("tasks")),
-        };
-        let entrance = entrance.with_context(|| format!("open {}", dir.display()))?;
-        Ok(Node { hierarchy, dir, entrance })
+        let what = || format!("open {}", dir.display());
+        let handle = File::open(&dir).with_context(what)?;
+        let entrance = OpenOptions::new().write(true).open(dir.join(hierarchy.entrance())).with_context(what)?;
+        Ok(Node { hierarchy, dir, handle, entrance })
+    }
+
+    /// Whether no process is in it: none of ours, for nobody else knows it.
+    fn is_empty(&self) -> bool {
+        fs::read(self.dir.join("cgroup.procs")).is_ok_and(|processes| processes.is_empty())
     }
 }
 

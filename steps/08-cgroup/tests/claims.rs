@@ -75,6 +75,20 @@ fn main() -> ExitCode {
                 wait_until("the group goes", Duration::from_secs(2), || Ok(!group.exists()))
             })
             .only(Identity::Root),
+            property("where clone3(2) is hidden the child enters its group itself", |step| {
+                let launch = limited(step, "--pids", "50")?.refusing(&["clone3=ENOSYS"]);
+                let container = launch.start(&["sleep", "30"])?;
+                step.expect("limit", setting(&container, "pids", "pids.max", "pids.max")?).equals("50")
+            })
+            .only(Identity::Root),
+            property("the group is gone also where close_range(2) is not there", |step| {
+                let launch = limited(step, "--pids", "50")?.refusing(&["close_range=ENOSYS"]);
+                let mut container = launch.start(&["sleep", "30"])?;
+                let group = group(container.payload, "pids")?;
+                container.kill_launcher()?;
+                wait_until("the group goes", Duration::from_secs(2), || Ok(!group.exists()))
+            })
+            .only(Identity::Root),
             property("without limits nobody needs a cgroup", |step| {
                 step.expect("exit code", step.output(&["true"])?.code()).equals(0)
             }),

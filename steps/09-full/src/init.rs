@@ -11,8 +11,6 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork};
 
-use crate::descriptors;
-
 /// Starts the payload as a child of this process and stays until it has ended.
 ///
 /// The kernel spares process 1 all signals that it has no handler for (pid_namespaces(7)): as process 2 the payload
@@ -24,8 +22,10 @@ pub fn run(command: &[OsString]) -> Result<Infallible> {
     match unsafe { fork() }.context("fork")? {
         ForkResult::Child => become_payload(command),
         ForkResult::Parent { child } => {
+            // What it holds would stay open as long as the container runs.
             // SAFETY: from here this process ends without dropping anything.
-            let Err(error) = unsafe { descriptors::close_all() }.and_then(|()| serve(child));
+            unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &[]) };
+            let Err(error) = serve(child);
             // SAFETY: as below.
             unsafe { libc::_exit(common::report(&error).into()) }
         }

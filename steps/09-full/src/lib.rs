@@ -8,7 +8,6 @@ use anyhow::Result;
 use pid::{Container, Launcher};
 
 pub mod capabilities;
-pub mod descriptors;
 pub mod groups;
 pub mod handover;
 pub mod idmap;
@@ -65,7 +64,7 @@ pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
     process::settle(&options.process)?;
     capabilities::limit(&options.capabilities)?;
     pid::die_with(launcher)?; // once more: settle may have changed the ids
-    descriptors::close_on_exec()?;
+    process::close_on_exec();
     seccomp::no_new_privs()?;
     seccomp::load(&options.seccomp)
 }

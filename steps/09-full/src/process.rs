@@ -108,6 +108,11 @@ pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
     caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
 }
 
+/// Leaves the payload standard input, output and error: any other descriptor that it inherited would lead past its root.
+pub fn close_on_exec() {
+    close_fds::set_fds_cloexec(libc::STDERR_FILENO + 1, &[]);
+}
+
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),

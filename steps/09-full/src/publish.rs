@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
-use libc::{c_int, c_uint};
+use libc::c_int;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
@@ -81,18 +81,11 @@ impl Ports {
         setsid()?; // Ctrl-C in the terminal is not for us
         prctl::set_name(c"publish")?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        dup2_stdin(&null)?;
-        dup2_stdout(&null)?;
-        dup2_stderr(&null)?;
+        dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).and_then(|()| dup2_stderr(&null))?;
         drop(null);
-        let mut kept: Vec<c_int> = self.0.iter().map(|(listener, _)| listener.as_raw_fd()).collect();
-        kept.sort_unstable();
-        let starts = [libc::STDERR_FILENO].iter().chain(&kept).map(|fd| (fd + 1) as c_uint);
-        let ends = kept.iter().map(|&fd| fd as c_uint - 1).chain([c_uint::MAX]);
-        for (first, last) in starts.zip(ends).filter(|(first, last)| first <= last) {
-            // SAFETY: closes descriptors that nothing here uses: we must not keep anybody's pipe open.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        }
+        let kept: Vec<c_int> = self.0.iter().map(|(listener, _)| listener.as_raw_fd()).collect();
+        // SAFETY: closes descriptors that nothing here uses: we must not keep anybody's pipe open.
+        unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &kept) };
         Ok(())
     }
 

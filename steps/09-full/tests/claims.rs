@@ -44,6 +44,12 @@ fn ids() -> Vec<harness::Claim> {
             step.expect("ids in uid_map", ids).equals(65536)
         })
         .only(Identity::Root),
+        property("without idmapped mounts root's files are nobody's inside, and it goes on", |step| {
+            let rootfs = step.host().copy_of_rootfs()?;
+            let launch = step.launch().rootfs(&rootfs).refusing(&["mount_setattr=ENOSYS"]);
+            step.expect("owner of /etc", launch.output(&["stat", "-c", "%u", "/etc"])?.line()).equals("65534")
+        })
+        .only(Identity::Root),
         property("a file made by root inside is on the disk the caller's own", |step| {
             let rootfs = step.host().copy_of_rootfs()?;
             step.launch().rootfs(&rootfs).output(&["touch", "/made"])?;
@@ -171,11 +177,11 @@ fn process() -> Vec<harness::Claim> {
         }),
         claim("an open descriptor of the launcher's is not inherited", |step| {
             let container = step.launch().leaking(&[9]).start(&["sleep", "30"])?;
-            let descriptors = fs::read_dir(container.payload.inside("/proc/self").with_file_name("fd"))
-                .or_else(|_| fs::read_dir(format!("/proc/{}/fd", container.payload.pid)))
-                .context("descriptors")?;
-            let names: BTreeSet<_> = descriptors.flatten().map(|entry| entry.file_name()).collect();
-            step.expect("descriptors", names.len()).equals(3)
+            step.expect("descriptors", descriptors(container.payload)?.len()).equals(3)
+        }),
+        claim("nor is it where close_range(2) is not there", |step| {
+            let container = step.launch().leaking(&[9]).refusing(&["close_range=ENOSYS"]).start(&["sleep", "30"])?;
+            step.expect("descriptors", descriptors(container.payload)?.len()).equals(3)
         }),
         claim("the program of process 1 cannot be written to", |step| {
             let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
@@ -257,4 +263,9 @@ fn zombies(container: &Container) -> usize {
     let zombie = |process: &Process| process.status("State").is_ok_and(|state| state.starts_with('Z'));
     let ours = |process: &Process| process.ns("pid").ok() == inside || process.ns("pid").is_err();
     container.launcher.descendants().iter().filter(|process| zombie(process) && ours(process)).count()
+}
+
+fn descriptors(process: Process) -> Result<BTreeSet<std::ffi::OsString>> {
+    let entries = fs::read_dir(format!("/proc/{}/fd", process.pid)).context("descriptors")?;
+    Ok(entries.flatten().map(|entry| entry.file_name()).collect())
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use full::{descriptors, groups, init, join, process, running, terminal};
+use full::{groups, init, join, process, running, terminal};
 
 /// Runs COMMAND in a running container
 #[derive(clap::Parser)]
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             process::arrive(&args.process)?;
             join::rights(&container)?;
             pid::die_with(caller)?;
-            descriptors::close_on_exec()?;
+            process::close_on_exec();
             init::become_payload(&args.command)
         })?;
         terminal.wait(process)

@@ -1,0 +1,126 @@
+//! refuse: runs a command to which some system calls are refused, as an older kernel, the filter of a container runtime or
+//! a security module would refuse them (seccomp(2)).
+
+use std::ffi::OsString;
+use std::mem::offset_of;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use libc::{
+    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO,
+    SECCOMP_SET_MODE_FILTER, seccomp_data, sock_filter, sock_fprog,
+};
+use nix::errno::Errno;
+use nix::sys::prctl;
+use syscalls::Sysno;
+
+/// Runs COMMAND, to which and to whose children these system calls are refused
+///
+/// `refuse clone3=ENOSYS close_range=ENOSYS -- target/debug/09-full …` shows how it fares on an old kernel, and
+/// `refuse mount:3:0xe=EPERM -- …` refuses only the mounts whose argument 3, the flags, is 0xe.
+#[derive(Parser)]
+struct Args {
+    /// A system call and the errno of its refusal; with ARG, counted from 0, only where the low half of that is VALUE
+    #[arg(required = true, value_name = "CALL[:ARG:VALUE]=ERRNO")]
+    refused: Vec<Refusal>,
+
+    /// The program to run, and its arguments
+    #[arg(required = true, last = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone)]
+struct Refusal {
+    call: Sysno,
+    condition: Option<(usize, u32)>,
+    errno: Errno,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    load(&filter(&args.refused))?;
+    let (program, words) = args.command.split_first().context("no command")?;
+    Err(Command::new(program).args(words).exec()).with_context(|| format!("exec {}", program.display()))
+}
+
+/// AUDIT_ARCH_… of linux/audit.h: the ELF machine, 64 bits, little-endian.
+#[cfg(target_arch = "x86_64")]
+const ARCH: u32 = libc::EM_X86_64 as u32 | 0xc000_0000;
+#[cfg(target_arch = "aarch64")]
+const ARCH: u32 = libc::EM_AARCH64 as u32 | 0xc000_0000;
+
+/// One refusal after the other; what none of them means is allowed.
+fn filter(refused: &[Refusal]) -> Vec<sock_filter> {
+    refused.iter().flat_map(Refusal::instructions).chain([stop(SECCOMP_RET_ALLOW)]).collect()
+}
+
+impl Refusal {
+    /// Tests, each of which leads on to the next refusal where it fails, and the verdict.
+    fn instructions(&self) -> Vec<sock_filter> {
+        let argument = |(arg, value)| (offset_of!(seccomp_data, args) + size_of::<u64>() * arg, value);
+        let call = [(offset_of!(seccomp_data, arch), ARCH), (offset_of!(seccomp_data, nr), self.call.id() as u32)];
+        let tests: Vec<_> = call.into_iter().chain(self.condition.map(argument)).collect();
+        let left = |number: usize| 2 * (tests.len() - 1 - number) + 1; // what stands behind a test, with the verdict
+        let both = |(number, &(offset, value))| [read(offset), unless_equal(value, left(number) as u8)];
+        let verdict = stop(SECCOMP_RET_ERRNO | self.errno as u32);
+        tests.iter().enumerate().flat_map(both).chain([verdict]).collect()
+    }
+}
+
+fn read(offset: usize) -> sock_filter {
+    sock_filter { code: (BPF_LD | BPF_W | BPF_ABS) as u16, jt: 0, jf: 0, k: offset as u32 }
+}
+
+fn unless_equal(value: u32, skip: u8) -> sock_filter {
+    sock_filter { code: (BPF_JMP | BPF_JEQ | BPF_K) as u16, jt: 0, jf: skip, k: value }
+}
+
+fn stop(verdict: u32) -> sock_filter {
+    sock_filter { code: (BPF_RET | BPF_K) as u16, jt: 0, jf: 0, k: verdict }
+}
+
+/// As CAP_SYS_ADMIN without no_new_privs, so that set-user-ID programs such as newuidmap still work; else with it.
+fn load(filter: &[sock_filter]) -> Result<()> {
+    match set(filter) {
+        Err(Errno::EACCES) => {
+            prctl::set_no_new_privs().context("prctl PR_SET_NO_NEW_PRIVS")?;
+            set(filter).context("seccomp")
+        }
+        result => result.context("seccomp"),
+    }
+}
+
+fn set(filter: &[sock_filter]) -> nix::Result<()> {
+    let program = sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the program and the filter that it points to outlive the call, which copies both.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) };
+    Errno::result(result).map(drop)
+}
+
+impl FromStr for Refusal {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (call, name) = text.rsplit_once('=').ok_or("CALL=ERRNO, as in clone3=ENOSYS")?;
+        let errno = (1..4096).map(Errno::from_raw).find(|errno| format!("{errno:?}") == name);
+        let mut words = call.split(':');
+        let call = words.next().unwrap_or_default();
+        let condition = match (words.next().map(number), words.next().map(number), words.next()) {
+            (None, None, None) => None,
+            (Some(Some(arg @ 0..6)), Some(Some(value)), None) => Some((arg as usize, value)),
+            _ => return Err("CALL:ARG:VALUE=ERRNO, with two numbers and six arguments".into()),
+        };
+        Ok(Refusal {
+            call: call.parse().map_err(|_| format!("no system call {call}"))?,
+            condition,
+            errno: errno.ok_or_else(|| format!("no errno {name}"))?,
+        })
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok())
+}
