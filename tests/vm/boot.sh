@@ -8,7 +8,6 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 kernel=$PWD/target/vm/$1 results=$2
 shift 2
-command -v qemu-system-x86_64 > /dev/null || { echo "qemu is not installed: sudo apt install qemu-system-x86" >&2; exit 125; }
 
 # What the kernel starts with: the modules, and a script that loads them and goes on from the disk.
 first=$kernel/first.cpio

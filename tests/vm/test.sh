@@ -15,6 +15,7 @@ plan() {
     local kernel first=${kernels%% *} last=${kernels##* }
     if [ -n "${QUICK:-}" ]; then
         echo "$first v2 root 01,02,05"
+        echo "$first v2 root 08"
         echo "$first delegated user 08"
         echo "$first v2 restrictions"
         return
