@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 
-use crate::{Failure, exit};
+use crate::{Failure, exit, strerror};
 
 /// Where programs are looked up: the caller's own `PATH` says nothing about another root.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -74,24 +74,22 @@ fn c_string(text: &OsStr) -> Result<CString> {
 /// Nothing of that name is in the new root.
 fn absent(program: &OsStr) -> anyhow::Error {
     let name = program.display();
-    let failure = Failure::new(format!("exec {name}: {}", Errno::ENOENT.desc())).code(exit::NOT_FOUND);
+    let failure = Failure::new(format!("exec {name}: {}", strerror(Errno::ENOENT))).code(exit::NOT_FOUND);
     failure.hint(format!("the rootfs has no {name}; `target/debug/rootfs --add {name}` copies this machine's")).into()
 }
 
 /// The file is there and the kernel will not execute it. ENOENT then speaks of another file, the one that runs it.
 fn explain(file: &Path, errno: Errno) -> anyhow::Error {
     let code = if errno == Errno::ENOENT { exit::NOT_FOUND } else { exit::NOT_EXECUTABLE };
-    let failure = Failure::new(format!("exec {}: {}", file.display(), errno.desc())).code(code);
+    let what = format!("exec {}", file.display());
     match (errno, interpreter(file)) {
-        (Errno::ENOENT, Some(loader)) => failure.hint(format!(
+        (Errno::ENOENT, Some(loader)) => Failure::new(format!("{what}: {}", strerror(errno))).hint(format!(
             "{} is there, but what runs it is not: copy {loader} into the rootfs, and the libraries that ldd(1) lists",
             file.display()
         )),
-        (Errno::ENOENT, None) => failure.hint("it is a link to something outside the rootfs"),
-        (Errno::EACCES, _) => failure.hint("it is a directory, lacks the x permission, or lies on a noexec mount"),
-        (Errno::ENOEXEC, _) => failure.hint("neither `#!` nor a program for this machine's architecture"),
-        _ => failure,
+        _ => Failure::new(what).because(errno),
     }
+    .code(code)
     .into()
 }
 

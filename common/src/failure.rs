@@ -9,12 +9,13 @@ use anyhow::{Error, Result};
 use clap::Parser;
 use nix::errno::Errno;
 
-use crate::{exit, hints};
+use crate::{exit, hint};
 
 /// An error that brings its own exit code, and a cure where the table of hints cannot know it.
 #[derive(Debug)]
 pub struct Failure {
     what: String,
+    cause: Option<Errno>,
     hint: Option<String>,
     code: u8,
 }
@@ -22,7 +23,7 @@ pub struct Failure {
 impl Failure {
     /// The container could not be set up: exit code 125.
     pub fn new(what: impl Into<String>) -> Self {
-        Failure { what: what.into(), hint: None, code: exit::FAILURE }
+        Failure { what: what.into(), cause: None, hint: None, code: exit::FAILURE }
     }
 
     /// The command line asks for something that makes no sense: exit code 2.
@@ -40,7 +41,12 @@ impl Failure {
         Failure { code, ..self }
     }
 
-    /// Adds what to do about it.
+    /// Adds what the kernel answered.
+    pub fn because(self, errno: Errno) -> Self {
+        Failure { cause: Some(errno), ..self }
+    }
+
+    /// Adds what to do about it, where that is not a thing for the table of hints.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Failure { hint: Some(hint.into()), ..self }
     }
@@ -52,7 +58,11 @@ impl fmt::Display for Failure {
     }
 }
 
-impl StdError for Failure {}
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_ref().map(|errno| errno as _)
+    }
+}
 
 /// Runs a program with its arguments: on success its exit code, otherwise the error is told on standard error.
 pub fn run<Args: Parser, T: Termination>(main: impl FnOnce(Args) -> Result<T>) -> ExitCode {
@@ -70,15 +80,17 @@ pub fn report(error: &Error) -> u8 {
     if !what.is_empty() {
         lines.push(format!("Error: {}", what.join(": ")));
         lines.extend(failure.and_then(|failure| failure.hint.clone()).map(|hint| format!("hint: {hint}")));
-        lines.extend(hints::matching(error).map(|hint| format!("hint: {hint}")));
+        lines.extend(hint(error).map(|hint| format!("hint: {hint}")));
     }
     tell(&lines.join("\n"));
     failure.map_or(exit::FAILURE, |failure| failure.code)
 }
 
-/// Tells something that the user should know and that does not end the program.
-pub fn warn(what: &str, hint: &str) {
-    tell(&format!("warning: {what}\nhint: {hint}"));
+/// Tells, with its hint, an error that does not end the program, and what happens instead.
+pub fn warn(error: &Error, instead: &str) {
+    let what: Vec<String> = error.chain().map(describe).collect();
+    let hint = hint(error).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    tell(&format!("warning: {}; {instead}{hint}", what.join(": ")));
 }
 
 /// Writes lines to standard error: at once, so that parent and child do not mix theirs; that nobody reads them is not to
@@ -91,7 +103,14 @@ pub fn tell(lines: &str) {
 
 /// A cause in words: of an errno only what strerror(3) says.
 fn describe(cause: &(dyn StdError + 'static)) -> String {
-    errno(cause).map_or_else(|| cause.to_string(), |errno| errno.desc().to_owned())
+    errno(cause).map_or_else(|| cause.to_string(), strerror)
+}
+
+/// An errno in the words of strerror(3), which every other program uses, and so whoever asks about it.
+pub fn strerror(errno: Errno) -> String {
+    let mut text = io::Error::from(errno).to_string();
+    text.truncate(text.rfind(" (os error").unwrap_or(text.len()));
+    text
 }
 
 /// The errno that a cause stands for, whether nix or the standard library reported it.
@@ -118,5 +137,6 @@ mod tests {
         let told: Vec<_> = error.chain().map(describe).collect();
         assert_eq!(told, ["write /proc/1/uid_map", "Operation not permitted"]);
         assert_eq!(describe(&io::Error::from_raw_os_error(2)), "No such file or directory");
+        assert_eq!(strerror(Errno::EAGAIN), "Resource temporarily unavailable");
     }
 }

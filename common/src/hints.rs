@@ -1,176 +1,94 @@
-//! What was tried × what the kernel answered × what this machine shows → what to do about it.
-
-use std::fs;
+//! The errors that a learner meets: what was tried × what the kernel answered × what this machine shows → cause and cure.
+//!
+//! The book's page docs/src/errors.md is made of this table, and tests/tests/errors provokes every row of it.
 
 use anyhow::Error;
 use nix::errno::Errno;
-use nix::unistd::geteuid;
 
 use crate::failure::errno;
 
-/// One cause and its cure.
-struct Hint {
+mod anything;
+mod cgroups;
+mod ids;
+mod mounts;
+mod namespaces;
+mod network;
+mod programs;
+mod queues;
+mod rootfs;
+mod when;
+
+pub use when::When;
+
+/// One cause of an error, and its cure.
+pub struct Row {
+    /// What it is called, once in the table.
+    pub name: &'static str,
     /// One of these stands in the error's text.
-    tried: &'static [&'static str],
-    errno: Errno,
-    /// What the machine shows when this is the cause.
-    when: fn() -> bool,
-    cure: &'static str,
+    pub tried: &'static [&'static str],
+    /// What the kernel answered, one of these; none where the error is not the kernel's.
+    pub answers: &'static [Errno],
+    /// What the machine shows where this is the cause.
+    pub when: When,
+    /// Why it happens.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub cure: &'static str,
+    /// Both, as they are told.
+    pub hint: &'static str,
 }
 
-const fn hint(tried: &'static [&'static str], errno: Errno, when: fn() -> bool, cure: &'static str) -> Hint {
-    Hint { tried, errno, when, cure }
+/// Rows about one subject.
+pub struct Group {
+    /// The subject.
+    pub title: &'static str,
+    /// The first one that fits is told, so the narrower cause stands above the wider one.
+    pub rows: &'static [Row],
 }
 
-/// The first row that fits is told, so the narrower cause stands above the wider one.
-const HINTS: &[Hint] = &[
-    hint(
-        &["chroot"],
-        Errno::EPERM,
-        always,
-        "chroot(2) asks for CAP_SYS_CHROOT: run it with sudo (from step 05 on an ordinary user needs none)",
-    ),
-    hint(
-        &["chroot", "root filesystem"],
-        Errno::ENOENT,
-        always,
-        "there is no such directory: `make rootfs` builds one and prints its path",
-    ),
-    hint(
-        &["chroot", "root filesystem"],
-        Errno::ENOTDIR,
-        always,
-        "ROOTFS is a directory, not an archive: `target/debug/rootfs tar FILE` unpacks one",
-    ),
-    hint(
-        &["chroot", "root filesystem"],
-        Errno::EACCES,
-        always,
-        "the container's root may not enter that path: every directory on the way needs the x permission for it",
-    ),
-    hint(
-        &["mount point"],
-        Errno::ENOENT,
-        always,
-        "the rootfs lacks this directory, where the container's own is to be mounted: make it with mkdir",
-    ),
-    hint(
-        &["clone3", "unshare"],
-        Errno::EPERM,
-        not_root_and_userns_off,
-        "this Debian kernel keeps user namespaces from ordinary users: sudo sysctl kernel.unprivileged_userns_clone=1",
-    ),
-    hint(
-        &["clone3"],
-        Errno::EPERM,
-        not_root,
-        "new namespaces ask for CAP_SYS_ADMIN: run it with sudo (from step 05 on an ordinary user needs none)",
-    ),
-    hint(
-        &["clone3", "unshare"],
-        Errno::ENOSPC,
-        always,
-        "a limit on namespaces is reached: see sysctl user.max_user_namespaces and its siblings",
-    ),
-    hint(
-        &["clone3"],
-        Errno::ENOSYS,
-        always,
-        "clone3(2) came with Linux 5.3; inside another container its seccomp filter may hide it",
-    ),
-    hint(
-        &["_map"],
-        Errno::EPERM,
-        restricted_by_apparmor,
-        "AppArmor gives this program no rights in its user namespace: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-    ),
-    hint(
-        &["_map"],
-        Errno::EPERM,
-        not_root,
-        "an ordinary user may map one id, the own one: IN:OUT:1 with OUT as `id -u` and `id -g` show it",
-    ),
-    hint(
-        &["_map"],
-        Errno::EPERM,
-        always,
-        "every OUT id must itself be mapped where you are: see /proc/self/uid_map and /proc/self/gid_map",
-    ),
-    hint(
-        &["_map"],
-        Errno::EINVAL,
-        always,
-        "ranges may not overlap, neither inside nor outside, and there may be 340 of them (user_namespaces(7))",
-    ),
-    hint(
-        &[""],
-        Errno::EOVERFLOW,
-        always,
-        "no id of this process is mapped, so that nothing can be created as its own: leave out --no-map, or map id 0",
-    ),
-    hint(
-        &["mount proc"],
-        Errno::EPERM,
-        always,
-        "a new /proc is for the owner of the PID namespace, and only where the present one is wholly visible",
-    ),
-    hint(
-        &["pivot_root"],
-        Errno::EINVAL,
-        always,
-        "both the old and the new root must be mount points and neither may be shared; nor can an initramfs be left",
-    ),
-    hint(&["listen on"], Errno::EADDRINUSE, always, "`ss -tlnp` shows who has that port; choose another one"),
-    hint(
-        &["listen on"],
-        Errno::EACCES,
-        not_root,
-        "ports below 1024 (sysctl net.ipv4.ip_unprivileged_port_start) are root's: choose a higher one",
-    ),
-    hint(&["listen on"], Errno::EADDRNOTAVAIL, always, "this machine has no such address: `ip address` lists them"),
-    hint(
-        &["cgroup"],
-        Errno::EACCES,
-        not_root,
-        "this part of the cgroup tree is not yours. On cgroup v2: systemd-run --user --scope -p Delegate=yes COMMAND; \
-               on v1 limits are for root: use sudo, or leave them out",
-    ),
-    hint(
-        &["cgroup"],
-        Errno::EROFS,
-        always,
-        "the cgroup tree is mounted read-only, as inside another container: leave the limits out, or start that one \
-               with its cgroups writable",
-    ),
+/// A row, written as a line of the table: name, what was tried, what was answered, when, cause, cure.
+macro_rules! row {
+    ($name:literal, $tried:expr, $answers:expr, $when:expr, $cause:literal, $cure:literal $(,)?) => {
+        $crate::hints::Row {
+            name: $name,
+            tried: &$tried,
+            answers: &$answers,
+            when: $when,
+            cause: $cause,
+            cure: $cure,
+            hint: concat!($cause, ": ", $cure),
+        }
+    };
+}
+use row;
+
+/// The table. What may be answered to anything stands at its end.
+pub const TABLE: &[Group] = &[
+    Group { title: "The root filesystem", rows: rootfs::ROWS },
+    Group { title: "The command", rows: programs::COMMAND },
+    Group { title: "Namespaces", rows: namespaces::ROWS },
+    Group { title: "Message queues", rows: queues::ROWS },
+    Group { title: "Ids", rows: ids::ROWS },
+    Group { title: "Mounts", rows: mounts::ROWS },
+    Group { title: "The network", rows: network::ROWS },
+    Group { title: "Control groups", rows: cgroups::ROWS },
+    Group { title: "The complete container", rows: programs::COMPLETE },
+    Group { title: "Building a root filesystem", rows: rootfs::BUILDING },
+    Group { title: "Whatever was tried", rows: anything::ROWS },
 ];
 
-/// What to do about `error`.
-pub(crate) fn matching(error: &Error) -> Option<&'static str> {
-    let errno = error.chain().find_map(errno)?;
-    let text = format!("{error:#}");
-    let tried = |hint: &Hint| hint.tried.iter().any(|tried| text.contains(tried));
-    HINTS.iter().find(|hint| hint.errno == errno && tried(hint) && (hint.when)()).map(|hint| hint.cure)
+/// Why `error` happened and what to do about it, where the table knows.
+pub fn hint(error: &Error) -> Option<&'static str> {
+    let (text, errno) = (format!("{error:#}"), error.chain().find_map(errno));
+    let mut rows = TABLE.iter().flat_map(|group| group.rows);
+    rows.find(|row| row.fits(&text, errno)).map(|row| row.hint)
 }
 
-fn always() -> bool {
-    true
-}
-
-fn not_root() -> bool {
-    !geteuid().is_root()
-}
-
-fn not_root_and_userns_off() -> bool {
-    not_root() && sysctl("kernel/unprivileged_userns_clone").is_some_and(|value| value == "0")
-}
-
-fn restricted_by_apparmor() -> bool {
-    sysctl("kernel/apparmor_restrict_unprivileged_userns").is_some_and(|value| value == "1")
-}
-
-fn sysctl(name: &str) -> Option<String> {
-    let value = fs::read_to_string(format!("/proc/sys/{name}")).ok()?;
-    Some(value.trim().to_owned())
+impl Row {
+    fn fits(&self, text: &str, errno: Option<Errno>) -> bool {
+        let answered = errno.map_or(self.answers.is_empty(), |errno| self.answers.contains(&errno));
+        answered && self.tried.iter().any(|tried| text.contains(tried)) && self.when.holds()
+    }
 }
 
 #[cfg(test)]
@@ -178,19 +96,29 @@ mod tests {
     use super::*;
     use anyhow::Context;
 
-    fn cure(tried: &'static str, errno: Errno) -> Option<&'static str> {
-        matching(&Err::<(), _>(errno).context(tried).unwrap_err())
+    fn told(tried: &'static str, errno: Errno) -> Option<&'static str> {
+        hint(&Err::<(), _>(errno).context(tried).unwrap_err())
     }
 
     #[test]
     fn the_first_row_that_fits_is_taken() {
-        assert!(cure("chroot /x", Errno::EPERM).unwrap().contains("CAP_SYS_CHROOT"));
-        assert!(cure("write /proc/7/uid_map", Errno::EINVAL).unwrap().contains("overlap"));
-        assert_eq!(cure("read something", Errno::EIO), None);
+        assert!(told("chroot /x", Errno::EPERM).unwrap().contains("CAP_SYS_CHROOT"));
+        assert!(told("write /proc/7/uid_map", Errno::EINVAL).unwrap().contains("340"));
+        assert_eq!(told("read something", Errno::EIO), None);
     }
 
     #[test]
-    fn an_error_without_an_errno_has_no_hint() {
-        assert_eq!(matching(&anyhow::anyhow!("chroot")), None);
+    fn an_error_without_an_errno_fits_no_row_that_names_one() {
+        assert_eq!(hint(&anyhow::anyhow!("chroot")), None);
+        assert!(hint(&anyhow::anyhow!("no container x is running")).is_some());
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        let mut names: Vec<_> = TABLE.iter().flat_map(|group| group.rows).map(|row| row.name).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
     }
 }

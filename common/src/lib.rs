@@ -3,13 +3,16 @@
 
 mod exec;
 mod failure;
-mod hints;
+pub mod hints;
 
 pub use exec::exec;
-pub use failure::{Failure, report, run, tell, warn};
+pub use failure::{Failure, report, run, strerror, tell, warn};
+pub use hints::hint;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
 
 /// Exit codes that are ours and not the payload's; the convention of chroot(1), env(1) and the container runtimes.
 pub mod exit {
@@ -28,10 +31,19 @@ pub mod exit {
 #[group(skip)]
 pub struct Args {
     /// Directory that becomes the container's `/`
-    #[arg(value_name = "ROOTFS")]
+    #[arg(value_name = "ROOTFS", value_parser = PathBufValueParser::new().map(named))]
     pub rootfs: PathBuf,
 
     /// Program to run inside, and everything that is to be passed to it [default: the rootfs's bash, else its sh]
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
+}
+
+/// Something that is mounted on `.` covers it for all but those who stand there, so such a path is told by its name. Where
+/// there is nothing of it, whoever goes there says so.
+fn named(path: PathBuf) -> PathBuf {
+    match path.file_name() {
+        Some(_) => path,
+        None => path.canonicalize().unwrap_or(path),
+    }
 }

@@ -27,6 +27,9 @@
 //! [`attacks`] run inside a container as the program `escape`, and `src/bin/escapes.rs` starts the containers and draws
 //! the table. `make mutants` breaks the steps, to see that the claims notice.
 //!
+//! What goes wrong on other machines is tried, too: with the program `refuse` the kernel answers as an older one or a
+//! restricted one would, and `tests/errors` provokes every error that the programs have a hint for.
+//!
 //! Nothing of this happens on the machine itself, but on a [`Host`] that stands in for it: a process in namespaces of
 //! its own. An experiment may rename such a host, mount on it and leave messages there; it goes with the process.
 

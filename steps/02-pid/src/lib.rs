@@ -11,6 +11,7 @@ use libc::{c_int, clone_args};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::{Pid, pipe2};
@@ -61,8 +62,8 @@ fn fork(args: &clone_args) -> Result<Option<Pid>> {
     // has one thread, so that no lock is held in the child by a thread that does not exist there.
     let pid = match Errno::result(unsafe { libc::syscall(libc::SYS_clone3, args, size_of::<clone_args>()) }) {
         // Some container runtimes hide it from what runs in them, as their filters cannot look into the structure.
-        Err(Errno::ENOSYS | Errno::E2BIG) => clone(args).context("clone")?,
-        result => result.context("clone3")?,
+        Err(Errno::ENOSYS | Errno::E2BIG) => clone(args).with_context(|| format!("clone {}", names(args)))?,
+        result => result.with_context(|| format!("clone3 {}", names(args)))?,
     };
     Ok((pid != 0).then(|| Pid::from_raw(pid as c_int)))
 }
@@ -72,6 +73,12 @@ fn clone(args: &clone_args) -> nix::Result<libc::c_long> {
     let flags = args.flags as u32 | args.exit_signal as u32;
     // SAFETY: as above.
     Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })
+}
+
+/// The flags in words.
+fn names(args: &clone_args) -> String {
+    let flags = CloneFlags::from_bits_truncate(args.flags as c_int);
+    flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" | ")
 }
 
 /// Asks for SIGKILL when the launcher dies: with process 1 the kernel ends all others (pid_namespaces(7)).

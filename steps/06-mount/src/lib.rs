@@ -52,10 +52,7 @@ pub fn proc(root: &Root) -> Result<()> {
     match root.mount("proc", "proc", "proc", flags, "") {
         // Inside another container, which hides parts of /proc, a new one would show them (mount_namespaces(7)).
         Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {
-            common::warn(
-                "mount proc on /proc: Operation not permitted; taking the present /proc instead",
-                "parts of this machine's /proc are covered; with the present one ps shows the processes outside, too",
-            );
+            common::warn(&error, "taking the present /proc instead");
             root.mount("/proc", "proc", "", MsFlags::MS_BIND | MsFlags::MS_REC, "")
         }
         result => result,

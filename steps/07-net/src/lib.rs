@@ -56,7 +56,7 @@ pub fn host() -> Result<Host> {
 
 fn stand_in() -> Result<Host> {
     let (uid, gid) = (geteuid(), getegid()); // afterwards they would be nobody's
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare")?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     write("setgroups", "deny")?;
     write("uid_map", &format!("{uid} {uid} 1"))?;
     write("gid_map", &format!("{gid} {gid} 1"))?;
@@ -84,9 +84,7 @@ impl Host {
             }),
         };
         let what = options.ip.map_or("no subnet is free".into(), |address| format!("{address} is already in use here"));
-        found.unwrap_or_else(|| {
-            Err(Failure::new(what).hint("`ip route` shows what is in use; --ip chooses an address").into())
-        })
+        found.unwrap_or_else(|| Err(Failure::new(what).into()))
     }
 }
 
@@ -106,6 +104,14 @@ impl Link {
 
     /// The parent's part: a veth pair, one end here and one in the child's namespace. It goes when that namespace goes.
     pub fn plug(&self, container: &Container) -> Result<()> {
+        match self.connect(container) {
+            // The child has ended meanwhile and has told why; whoever waits for it learns its exit code.
+            Err(error) if matches!(error.downcast_ref(), Some(Errno::ESRCH | Errno::ENODEV)) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn connect(&self, container: &Container) -> Result<()> {
         let (netlink, name) = (Netlink::connect()?, format!("veth{}", process::id()));
         netlink.add_veth(&name, "eth0", container.pid)?;
         netlink.add_address(&name, self.host)?;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use common::Failure;
-use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access, geteuid};
+use nix::unistd::{AccessFlags, access};
 use procfs::process::{MountInfo, Process};
 use procfs::{ProcessCGroup, ProcessCGroups};
 
@@ -59,8 +58,7 @@ fn locate(controller: &'static str, groups: &ProcessCGroups, mounts: &[MountInfo
     };
     let place = v1.or_else(v2).zip(mounts.iter().find(shows));
     let (group, mount) = place.ok_or_else(|| {
-        let failure = Failure::new(format!("cgroup: no hierarchy with the {controller} controller is mounted here"));
-        failure.hint("sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup; or leave the limit out")
+        Failure::new(format!("cgroup: no hierarchy with the {controller} controller is mounted here"))
     })?;
     // Inside another container the mount may begin further down in the tree.
     let below = group.pathname.strip_prefix(mount.root.trim_end_matches('/')).unwrap_or(&group.pathname);
@@ -112,30 +110,17 @@ impl Hierarchy {
         let root = !dir.join("cgroup.type").exists(); // the root alone may have both processes and children
         self.controllers.iter().all(|name| offered.iter().any(|word| word == name))
             && (root || read_words(&dir.join("cgroup.procs")).is_empty())
-            && ["", "cgroup.procs", "cgroup.subtree_control"].iter().all(|file| writable(&dir.join(file)).is_ok())
+            && ["", "cgroup.procs", "cgroup.subtree_control"].iter().all(|file| writable(&dir.join(file)))
     }
 
     fn refusal(&self) -> Failure {
         let names = self.controllers.join(", ");
-        let what = format!("cgroup {}: no group from here up can have one below it with {names}", self.own.display());
-        Failure::new(what).hint(match writable(&self.top) {
-            Err(Errno::EROFS) => {
-                "the cgroup tree is mounted read-only, as inside another container: leave the limits out"
-            }
-            _ if !geteuid().is_root() => {
-                "have a part of the tree delegated to you: systemd-run --user --scope -p Delegate=yes COMMAND (for cpu \
-                 also Delegate=cpu memory pids in user@.service); or leave the limits out"
-            }
-            _ => {
-                "every group up to the top has processes of its own or lacks a controller: see cgroup.procs and \
-                  cgroup.controllers there"
-            }
-        })
+        Failure::new(format!("cgroup {}: no group from here up can have one below it with {names}", self.own.display()))
     }
 }
 
-fn writable(path: &Path) -> Result<(), Errno> {
-    access(path, AccessFlags::W_OK)
+fn writable(path: &Path) -> bool {
+    access(path, AccessFlags::W_OK).is_ok()
 }
 
 fn read_words(file: &Path) -> Vec<String> {

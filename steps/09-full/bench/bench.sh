@@ -17,7 +17,7 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
-cc -O2 -static -o "$tmp/floor" "$here/floor.c"
+cc -O2 -static -o "$tmp/floor" "$here/floor.c" 2> /dev/null || cc -O2 -o "$tmp/floor" "$here/floor.c"
 
 names=() commands=()
 add() { # NAME COMMAND: taken where it runs here

@@ -49,7 +49,8 @@ pub fn keep(kept: &CapsHashSet) -> Result<()> {
     for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
         caps::set(None, set, kept).with_context(|| format!("capset {set:?}"))?;
     }
-    caps::set(None, CapSet::Ambient, kept).context("set the ambient set")
+    let raise = |capability: &Capability| caps::raise(None, CapSet::Ambient, *capability);
+    kept.iter().try_for_each(raise).context("set the ambient set")
 }
 
 impl Options {

@@ -20,12 +20,9 @@ pub fn shift(rootfs: &mut PathBuf, options: &Options) -> Result<()> {
         return Ok(());
     }
     let tree = open_tree(rootfs).with_context(|| format!("root filesystem {}", rootfs.display()))?;
-    if let Err(errno) = set_idmap(&tree, &user_namespace(options)?) {
-        let what = format!("idmapped mount of {}: {}", rootfs.display(), errno.desc());
-        common::warn(
-            &what,
-            "its filesystem, or a kernel before 5.12, has none: what is root's will be nobody's inside",
-        );
+    let shifted = set_idmap(&tree, &user_namespace(options)?);
+    if let Err(error) = shifted.with_context(|| format!("idmapped mount of {}", rootfs.display())) {
+        common::warn(&error, "what is root's will be nobody's inside");
     }
     attach(&tree, rootfs)?;
     *rootfs = ROOTFS.into();

@@ -85,13 +85,12 @@ fn stand_in(maps: &[Vec<IdMap>; 2]) -> Result<()> {
             unsafe { libc::_exit(done.map_or(1, |()| 0)) }
         }
         ForkResult::Parent { child } => {
-            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare")?;
+            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+                .context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
             drop(unshared);
             match waitpid(child, None).context("waitpid")? {
                 WaitStatus::Exited(_, 0) => Ok(()),
-                _ => Err(Failure::new("newuidmap and newgidmap refused the ids of /etc/subuid and /etc/subgid")
-                    .hint("`--uid-map 0:ID:1 --gid-map 0:ID:1` with `id -u` and `id -g` does without them")
-                    .into()),
+                _ => Err(Failure::new("newuidmap and newgidmap refused the ids of /etc/subuid and /etc/subgid").into()),
             }
         }
     }

@@ -50,9 +50,7 @@ pub fn find(which: &str) -> Result<Container> {
     }
     match (found.pop(), found.len()) {
         (Some(container), 0) => Ok(container),
-        (None, _) => {
-            Err(Failure::new(format!("no container {which} is running")).hint("`containers` shows which are").into())
-        }
+        (None, _) => Err(Failure::new(format!("no container {which} is running")).into()),
         _ => bail!("several users have a container {which}: name it by the number that `containers` shows"),
     }
 }

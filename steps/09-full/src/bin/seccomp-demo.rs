@@ -3,9 +3,8 @@
 use std::mem::offset_of;
 use std::process::ExitCode;
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
-use common::Failure;
 use libc::{
     BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS,
     SECCOMP_SET_MODE_FILTER, SECCOMP_SET_MODE_STRICT, c_uint, seccomp_data, sock_filter, sock_fprog,
@@ -39,7 +38,7 @@ fn strict() -> Result<()> {
     let (reader, writer) = pipe().context("pipe")?;
     nix::unistd::write(&writer, b"a word").context("write to a pipe")?;
     say(b"strict: from here on only read, write, _exit and sigreturn\n");
-    seccomp(SECCOMP_SET_MODE_STRICT, std::ptr::null()).map_err(explain)?;
+    seccomp(SECCOMP_SET_MODE_STRICT, std::ptr::null()).context("seccomp SECCOMP_SET_MODE_STRICT")?;
     say(b"write: works, you are reading it\n");
     // Not even memory can be asked for now: the buffer is on the stack.
     let mut word = [0; 6];
@@ -53,22 +52,12 @@ fn strict() -> Result<()> {
     bail!("strict mode is not in force")
 }
 
-/// The modes exclude each other: behind a filter there is only a further filter.
-fn explain(error: Error) -> Error {
-    match error.downcast_ref() {
-        Some(Errno::EINVAL) => Failure::new("strict mode is not for a process that is behind a filter already")
-            .hint("start the container with --seccomp off, or try `seccomp-demo filter`: filters add up")
-            .into(),
-        _ => error,
-    }
-}
-
 fn filter() -> Result<()> {
     say(b"filter: from here on dup2(1, 2), and no other dup2\n");
     prctl::set_no_new_privs().context("prctl PR_SET_NO_NEW_PRIVS")?;
     let filter = only_dup2(1, 2);
     let program = sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-    seccomp(SECCOMP_SET_MODE_FILTER, &program)?;
+    seccomp(SECCOMP_SET_MODE_FILTER, &program).context("seccomp SECCOMP_SET_MODE_FILTER")?;
     dup2(1, 2)?;
     say(b"dup2(1, 2): works\n");
     say(b"dup2(2, 42): ...\n");
@@ -119,10 +108,11 @@ fn stop(verdict: u32) -> sock_filter {
     sock_filter { code: (BPF_RET | BPF_K) as u16, jt: 0, jf: 0, k: verdict }
 }
 
-fn seccomp(mode: c_uint, program: *const sock_fprog) -> Result<()> {
+/// The modes exclude each other: behind a filter there is only a further filter.
+fn seccomp(mode: c_uint, program: *const sock_fprog) -> nix::Result<()> {
     // SAFETY: the program, where the mode takes one, outlives the call, which copies it.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, program) };
-    Errno::result(result).map(drop).context("seccomp")
+    Errno::result(result).map(drop)
 }
 
 fn dup2(old: i32, new: i32) -> Result<()> {

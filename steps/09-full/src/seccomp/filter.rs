@@ -54,9 +54,12 @@ pub fn compile() -> Vec<sock_filter> {
 /// The verdicts of one way into the kernel, in the order of its numbers.
 pub fn ranges(abi: &Abi, table: &Table) -> Vec<Range> {
     let verdict = |number| (abi.name)(number).and_then(|name| table.get(name)).copied().unwrap_or(UNKNOWN);
-    let mut ranges: Vec<_> = (0..NUMBERS).map(|first| Range { first, verdict: verdict(first) }).collect();
-    ranges.push(Range { first: NUMBERS, verdict: UNKNOWN });
-    ranges.dedup_by_key(|range| range.verdict);
+    let mut ranges: Vec<Range> = Vec::new();
+    for (first, verdict) in (0..NUMBERS).map(|first| (first, verdict(first))).chain([(NUMBERS, UNKNOWN)]) {
+        if ranges.last().is_none_or(|range| range.verdict != verdict) {
+            ranges.push(Range { first, verdict });
+        }
+    }
     ranges
 }
 
