@@ -15,6 +15,8 @@
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
 #   make book        the book, in docs/book (mdbook is installed for that)
 #   make test        check every claim of every chapter on this machine
+#   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
+#   make test-vm     the claims on other kernels, and on other layouts of cgroups       [KERNELS="6.1 6.12 5.10"]
 #   make bench       how long a start takes, beside other programs that start containers
 #   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
 #   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
@@ -113,6 +115,12 @@ test: rootfs
 mutants:
 	@tests/mutants.sh
 
+vm: build
+	@KERNEL=$(KERNEL) tests/vm/shell.sh '$(value CMD)'
+
+test-vm: build
+	@KERNELS="$(KERNELS)" QUICK=$(QUICK) tests/vm/test.sh
+
 book:
 	@command -v mdbook >/dev/null || cargo install --quiet --locked mdbook
 	@mdbook build docs
@@ -137,4 +145,4 @@ clean:
 	@[ ! -d target ] || $(MAKE) sweep DRY=
 	cargo clean --quiet
 
-.PHONY: help machine doctor deps sweep build rootfs check escape demo ssh bench stress test mutants book clean
+.PHONY: help machine doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean

@@ -86,7 +86,7 @@ impl Tree {
         let mode = mode.unwrap_or(meta.permissions().mode()) & 0o777;
         let (parent, name) = self.vacant(path)?;
         let id = (meta.dev(), meta.ino(), mode);
-        if let Some(copy) = self.copied.get(&id) {
+        if let Some(copy) = self.copied.get(&id).filter(|copy| *copy != path) {
             // Some systems have one large program with a hundred names; here it is stored once as well.
             return self.hard_link(copy, &parent, name).with_context(|| told("link", path));
         }
@@ -197,6 +197,17 @@ mod tests {
         tree.dir(Path::new("a/tmp"), 0o1777)?;
         assert_eq!(fs::metadata(dir.path().join("copy"))?.mode() & 0o7777, 0o755);
         assert_eq!(fs::metadata(dir.path().join("a/tmp"))?.mode() & 0o7777, 0o1777);
+        Ok(())
+    }
+
+    #[test]
+    fn the_same_file_may_come_twice() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let mut tree = Tree::open(dir.path())?;
+        for _ in 0..2 {
+            tree.copy(Path::new("a"), Path::new("/etc/passwd"), None)?;
+        }
+        assert_eq!(fs::read(dir.path().join("a"))?, fs::read("/etc/passwd")?);
         Ok(())
     }
 

@@ -142,8 +142,16 @@ impl Process {
         found.split_off(1)
     }
 
+    /// The kernel lists them for each thread, where it was built to (CONFIG_PROC_CHILDREN): to look at every process of the
+    /// machine instead takes so long on a slow one that a container has no time to start meanwhile.
     fn children(self) -> Vec<Process> {
-        Process::all().into_iter().filter(|process| process.parent() == Some(self.pid)).collect()
+        let Ok(threads) = fs::read_dir(self.path("task")) else { return Vec::new() };
+        let lists: io::Result<Vec<_>> =
+            threads.flatten().map(|thread| fs::read_to_string(thread.path().join("children"))).collect();
+        let Ok(lists) = lists else {
+            return Process::all().into_iter().filter(|process| process.parent() == Some(self.pid)).collect();
+        };
+        lists.join(" ").split_whitespace().filter_map(|pid| pid.parse().ok()).map(|pid| Process { pid }).collect()
     }
 
     /// All processes of this machine.
@@ -175,17 +183,25 @@ pub fn processes_with_argument(word: &str) -> Vec<Process> {
 
 /// Waits until `condition` holds.
 ///
+/// A slow machine gets more time, and is asked less often, by the factor in the environment's `HARNESS_PATIENCE`: an emulated
+/// processor takes some ten times as long for everything, and no claim is about that.
+///
 /// # Errors
 /// When `time` is over.
 pub fn wait_until(what: &str, time: Duration, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let time = time * patience();
     let end = Instant::now() + time;
     while !condition()? {
         if Instant::now() > end {
             bail!("{what}: not within {time:?}");
         }
-        sleep(Duration::from_millis(2));
+        sleep(Duration::from_millis(2) * patience());
     }
     Ok(())
+}
+
+fn patience() -> u32 {
+    std::env::var("HARNESS_PATIENCE").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1).max(1)
 }
 
 #[cfg(test)]

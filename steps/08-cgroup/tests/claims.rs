@@ -128,7 +128,7 @@ fn group(process: Process, controller: &str) -> Result<PathBuf> {
     };
     let mounts = Process { pid: std::process::id() as i32 }.file("mountinfo")?;
     let mount = mounts.lines().find(|mount| match mount.split_once(" - ") {
-        Some((_, tail)) if v1 => tail.starts_with("cgroup ") && tail.ends_with(&format!(",{controller}")),
+        Some((_, tail)) if v1 => tail.starts_with("cgroup ") && tail.split(',').any(|option| option == controller),
         Some((_, tail)) => tail.starts_with("cgroup2 "),
         None => false,
     });
