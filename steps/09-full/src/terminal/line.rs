@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::keyboard::{Keyboard, reopen};
@@ -69,7 +69,9 @@ impl Line {
     /// `ended` and all that it wrote is shown.
     pub fn copy(&mut self, ended: bool) -> io::Result<()> {
         if let Some(keys) = keys(&self.keyboard, ended) {
-            later(self.typed.fill(keys))?;
+            if is_readable(keys) {
+                later(self.typed.fill(keys))?;
+            }
             // If nobody is there any more to read the keys, there may still be something to show.
             later(self.typed.empty(&self.master)).unwrap_or_else(|_| self.typed.pending = 0..0);
         }
@@ -118,6 +120,11 @@ impl Buffer {
         }
         Ok(())
     }
+}
+
+/// Where the keyboard could not be opened once more, read(2) waits, and meanwhile nobody would see the container's end.
+fn is_readable(file: &File) -> bool {
+    poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// Nothing to read, or no room to write, is no error but a reason to wait.

@@ -181,10 +181,19 @@ fn a_terminal_that_hangs_up_ends_the_payload() {
 fn so_does_one_that_belongs_to_another_session() {
     property(|case| {
         let words = ["sh", "-c", "echo ready; exec sleep 100"];
-        let mut session = Session::start_elsewhere(case.command(&words));
+        let mut session = Session::start_elsewhere(case.command(&words), 0o666);
         assert!(session.shows("ready"));
         session.hang_up();
         session.end() == 128 + libc::SIGHUP
+    });
+}
+
+#[test]
+fn one_that_may_not_be_opened_again_serves_as_well() {
+    property(|case| {
+        let mut session = Session::start_elsewhere(case.command(&["sh", "-c", "read word; echo $word; exit 5"]), 0);
+        session.press("sesame\n");
+        session.shows("sesame\r\nsesame") && session.end() == 5
     });
 }
 

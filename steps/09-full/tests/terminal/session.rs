@@ -151,15 +151,15 @@ pub struct Session {
 impl Session {
     /// 24 lines of 80 columns; `command` becomes the leader of a session that the terminal belongs to.
     pub fn start(command: Command, prepare: impl Fn(&mut Command)) -> Session {
-        Session::spawn(command, prepare, true)
+        Session::spawn(command, prepare, None)
     }
 
-    /// The terminal is another session's, and open to all.
-    pub fn start_elsewhere(command: Command) -> Session {
-        Session::spawn(command, |_| {}, false)
+    /// The terminal is another session's, and open to whom `mode` says.
+    pub fn start_elsewhere(command: Command, mode: u32) -> Session {
+        Session::spawn(command, |_| {}, Some(Mode::from_bits_truncate(mode)))
     }
 
-    fn spawn(mut command: Command, prepare: impl Fn(&mut Command), controlling: bool) -> Session {
+    fn spawn(mut command: Command, prepare: impl Fn(&mut Command), elsewhere: Option<Mode>) -> Session {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).unwrap();
         fcntl(&pty.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
@@ -170,9 +170,9 @@ impl Session {
         command.stdin(copy()).stdout(copy()).stderr(copy());
         let slave = pty.slave.as_raw_fd();
         // SAFETY: the closure runs in a child with one thread and makes system calls.
-        unsafe { command.pre_exec(move || if controlling { control(slave) } else { Ok(setsid().map(drop)?) }) };
-        if !controlling {
-            fchmod(&pty.slave, Mode::from_bits_truncate(0o666)).unwrap();
+        unsafe { command.pre_exec(move || if elsewhere.is_none() { control(slave) } else { Ok(setsid().map(drop)?) }) };
+        if let Some(mode) = elsewhere {
+            fchmod(&pty.slave, mode).unwrap();
         }
         prepare(&mut command);
         Session {
