@@ -8,8 +8,9 @@ use std::process::ExitStatus;
 use anyhow::{Context, Result};
 use libc::{SI_USER, SIGCHLD, SIGHUP, c_int, siginfo_t};
 use nix::errno::Errno;
-use nix::sys::signal::SigSet;
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::sched::{CloneFlags, clone};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::Pid;
 
 /// Starts the payload as a child of this process and stays until it has ended.
 ///
@@ -18,18 +19,31 @@ use nix::unistd::{ForkResult, Pid, fork};
 pub fn run(command: &[OsString]) -> Result<Infallible> {
     // Blocked from before the fork on, signals wait to be fetched: none is lost, and no handler is needed.
     SigSet::all().thread_set_mask().context("sigprocmask")?;
-    // SAFETY: this process has one thread.
-    match unsafe { fork() }.context("fork")? {
-        ForkResult::Child => become_payload(command),
-        ForkResult::Parent { child } => {
-            // What it holds would stay open as long as the container runs.
-            // SAFETY: from here this process ends without dropping anything.
-            unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &[]) };
-            let Err(error) = serve(child);
-            // SAFETY: as below.
-            unsafe { libc::_exit(common::report(&error).into()) }
-        }
+    let payload = start(command)?;
+    // What this process holds would stay open as long as the container runs.
+    // SAFETY: from here it ends without dropping anything.
+    unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &[]) };
+    let Err(error) = serve(payload);
+    // SAFETY: as below.
+    unsafe { libc::_exit(common::report(&error).into()) }
+}
+
+/// In the manner of vfork(2): until it executes the command the child lives in our memory, and we wait. A copy of the
+/// page tables would take longer than all else here.
+fn start(command: &[OsString]) -> Result<Pid> {
+    let start = |flags| {
+        let payload = || {
+            let Err(error) = become_payload(command);
+            common::report(&error).into()
+        };
+        // SAFETY: the child has a stack of its own, leaves our memory in order, and ends without coming back to us.
+        unsafe { clone(Box::new(payload), &mut vec![0; 1 << 20], flags, Some(Signal::SIGCHLD as c_int)) }
+    };
+    match start(CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK) {
+        Err(Errno::EINVAL) => start(CloneFlags::empty()), // into a new time namespace older kernels let copies only
+        result => result,
     }
+    .context("clone")
 }
 
 /// Executes the command, with no signal blocked.
