@@ -316,7 +316,7 @@ fn no_namespaces(identity: Identity) -> Result<()> {
     let step = Step::new(STEPS.len(), identity)?;
     let report = ask(&step.on_host(), named("without network namespaces")?)?;
     let finding = finding(&report, "this machine", "limits")?;
-    ensure!(finding["cure"] == "sudo sysctl user.max_net_namespaces=10000", "{finding}");
+    ensure!(finding["cure"] == "sudo sysctl user.max_net_namespaces=15000", "{finding}");
     Ok(())
 }
 

@@ -26,7 +26,7 @@ fn limits() -> Finding {
     if kinds.is_empty() {
         return Finding::ok("limits", "of each kind of namespace some are allowed");
     }
-    let settings: Vec<_> = kinds.iter().map(|kind| format!("user.max_{kind}_namespaces=10000")).collect();
+    let settings: Vec<_> = kinds.iter().map(|kind| format!("user.max_{kind}_namespaces=15000")).collect();
     let because = format!("not one namespace is allowed of the kinds {}", kinds.join(", "));
     Finding::bad(Verdict::Missing, "limits", because, format!("sudo sysctl {}", settings.join(" ")))
 }

@@ -123,7 +123,8 @@ fn target() -> Result<PathBuf> {
 /// What a container of one's own experiments is often plugged into; no chapter needs it.
 pub fn add_bridge() -> Result<ExitCode> {
     if unshare(CloneFlags::CLONE_NEWNET).is_err() {
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare")?;
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+            .context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     }
     let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).context("socket")?;
     // SAFETY: the name outlives the call, which reads it up to its NUL (net/bridge/br_ioctl.c in the kernel's source).
