@@ -6,6 +6,7 @@
 # that this machine's apt uses. `own` is the kernel that this machine runs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+PATH=$PATH:/usr/sbin:/sbin # an ordinary user's often leaves these out
 name=$1 dir=$PWD/target/vm/$1
 shift
 modules=${*:-virtio_pci virtio_blk ext4 overlay veth bridge}

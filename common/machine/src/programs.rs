@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-/// An ordinary user's PATH often leaves these out, and the program `rootfs` looks there all the same.
+/// An ordinary user's PATH often leaves the last two out, and the course's programs look there all the same.
 const SYSTEM: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
 /// What the shell would run by this name.
@@ -16,8 +16,16 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
 
 /// What a root filesystem made from this machine would have by this name.
 pub fn for_rootfs(name: &str) -> Option<PathBuf> {
-    let system = || SYSTEM.iter().map(|dir| Path::new(dir).join(name)).find(|file| is_program(file));
-    on_path(name).or_else(system)
+    on_path(name).or_else(|| within(&SYSTEM, name))
+}
+
+/// What a target of the Makefile would run by this name.
+pub fn for_target(name: &str) -> Option<PathBuf> {
+    on_path(name).or_else(|| within(&SYSTEM[2..], name))
+}
+
+fn within(dirs: &[&str], name: &str) -> Option<PathBuf> {
+    dirs.iter().map(|dir| Path::new(dir).join(name)).find(|file| is_program(file))
 }
 
 fn is_program(file: &Path) -> bool {

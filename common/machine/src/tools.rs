@@ -31,7 +31,8 @@ impl Tool {
     pub fn is_here(&self) -> bool {
         self.names.iter().any(|name| match self.need {
             Need::Inside => programs::for_rootfs(name).is_some(),
-            Need::Build | Need::Target => programs::on_path(name).is_some(),
+            Need::Target => programs::for_target(name).is_some(),
+            Need::Build => programs::on_path(name).is_some(),
         })
     }
 
