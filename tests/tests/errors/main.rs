@@ -117,7 +117,8 @@ fn workplace(step: &Step) -> Result<Scratch> {
 fn launch<'a>(step: &'a Step, directory: &Scratch) -> Result<Launch<'a>> {
     let programs = step.host().probe()?.there;
     let programs = programs.parent().context("a program without a directory")?;
-    let path = format!("{}:{}", programs.display(), env::var("PATH").unwrap_or_default());
+    // An ordinary user's PATH often leaves out where sysctl(8) is.
+    let path = format!("{}:{}:/usr/sbin:/sbin", programs.display(), env::var("PATH").unwrap_or_default());
     let (rootfs, scratch) = (directory.join("rootfs"), directory.join("tmp"));
     let variables = [
         ("PATH", path.as_str()),
