@@ -55,7 +55,7 @@ pub fn listen(options: &Options) -> Result<Ports> {
 }
 
 impl Ports {
-    /// Starts to pass connections on to the container, whose end of the cable is plugged in.
+    /// Starts to pass connections on to the container. Comes before its cable is plugged in, for which the payload waits.
     pub fn forward(&self, container: &Container) -> Result<Proxy> {
         if self.0.is_empty() {
             return Ok(Proxy(None));
