@@ -17,12 +17,14 @@ use crate::{Failure, exit, strerror};
 /// Where programs are looked up: the caller's own `PATH` says nothing about another root.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Executes `command` in place of this process, without one the rootfs's bash, else its sh (execve(2)).
+/// Executes `command` in place of this process, without one the rootfs's bash, else its sh
+/// (execve(2)).
 ///
 /// # Errors
 /// 127 when the program or its loader is not there, 126 when the kernel will not execute it.
 pub fn exec(command: &[OsString]) -> Result<Infallible> {
-    // SAFETY: SIG_DFL runs no code of ours. Rust's runtime ignores SIGPIPE, and that would be inherited: `yes | head`.
+    // SAFETY: SIG_DFL runs no code of ours. Rust's runtime ignores SIGPIPE, and that would be
+    // inherited: `yes | head`.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.context("signal SIGPIPE")?;
     let Some(program) = command.first() else {
         let bash = candidates("bash".as_ref()).iter().any(|file| file.symlink_metadata().is_ok());
@@ -31,7 +33,8 @@ pub fn exec(command: &[OsString]) -> Result<Infallible> {
     attempt(program, &command[1..])
 }
 
-/// Tries each place where `program` may be, as execvp(3) does, and explains the failure that says most.
+/// Tries each place where `program` may be, as execvp(3) does, and explains the failure that says
+/// most.
 fn attempt(program: &OsStr, args: &[OsString]) -> Result<Infallible> {
     let argv = [program].into_iter().chain(args.iter().map(OsString::as_os_str)).map(c_string);
     let argv = argv.collect::<Result<Vec<_>>>()?;
@@ -74,11 +77,17 @@ fn c_string(text: &OsStr) -> Result<CString> {
 /// Nothing of that name is in the new root.
 fn absent(program: &OsStr) -> anyhow::Error {
     let name = program.display();
-    let failure = Failure::new(format!("exec {name}: {}", strerror(Errno::ENOENT))).code(exit::NOT_FOUND);
-    failure.hint(format!("the rootfs has no {name}; `target/debug/rootfs --add {name}` copies this machine's")).into()
+    let failure =
+        Failure::new(format!("exec {name}: {}", strerror(Errno::ENOENT))).code(exit::NOT_FOUND);
+    failure
+        .hint(format!(
+            "the rootfs has no {name}; `target/debug/rootfs --add {name}` copies this machine's"
+        ))
+        .into()
 }
 
-/// The file is there and the kernel will not execute it. ENOENT then speaks of another file, the one that runs it.
+/// The file is there and the kernel will not execute it. ENOENT then speaks of another file, the
+/// one that runs it.
 fn explain(file: &Path, errno: Errno) -> anyhow::Error {
     let code = if errno == Errno::ENOENT { exit::NOT_FOUND } else { exit::NOT_EXECUTABLE };
     let what = format!("exec {}", file.display());
@@ -93,7 +102,8 @@ fn explain(file: &Path, errno: Errno) -> anyhow::Error {
     .into()
 }
 
-/// The program that the kernel would start to run `file`: an ELF file's loader (PT_INTERP), a script's `#!` line.
+/// The program that the kernel would start to run `file`: an ELF file's loader (PT_INTERP), a
+/// script's `#!` line.
 fn interpreter(file: &Path) -> Option<String> {
     let content = fs::read(file).ok()?;
     if let Some(line) = content.strip_prefix(b"#!") {

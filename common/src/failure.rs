@@ -1,4 +1,5 @@
-//! How an error is told: what was tried, on what, what the kernel answered, what to do, and the exit code.
+//! How an error is told: what was tried, on what, what the kernel answered, what to do, and the
+//! exit code.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -64,7 +65,8 @@ impl StdError for Failure {
     }
 }
 
-/// Runs a program with its arguments: on success its exit code, otherwise the error is told on standard error.
+/// Runs a program with its arguments: on success its exit code, otherwise the error is told on
+/// standard error.
 pub fn run<Args: Parser, T: Termination>(main: impl FnOnce(Args) -> Result<T>) -> ExitCode {
     match main(Args::parse()) {
         Ok(code) => code.report(),
@@ -79,7 +81,9 @@ pub fn report(error: &Error) -> u8 {
     let mut lines = Vec::new();
     if !what.is_empty() {
         lines.push(format!("Error: {}", what.join(": ")));
-        lines.extend(failure.and_then(|failure| failure.hint.clone()).map(|hint| format!("hint: {hint}")));
+        lines.extend(
+            failure.and_then(|failure| failure.hint.clone()).map(|hint| format!("hint: {hint}")),
+        );
         lines.extend(hint(error).map(|hint| format!("hint: {hint}")));
     }
     tell(&lines.join("\n"));
@@ -93,8 +97,8 @@ pub fn warn(error: &Error, instead: &str) {
     tell(&format!("warning: {}; {instead}{hint}", what.join(": ")));
 }
 
-/// Writes lines to standard error: at once, so that parent and child do not mix theirs; that nobody reads them is not to
-/// change the exit code.
+/// Writes lines to standard error: at once, so that parent and child do not mix theirs; that nobody
+/// reads them is not to change the exit code.
 pub fn tell(lines: &str) {
     if !lines.is_empty() {
         let _ = io::stderr().write_all(format!("{lines}\n").as_bytes());
@@ -106,7 +110,8 @@ fn describe(cause: &(dyn StdError + 'static)) -> String {
     errno(cause).map_or_else(|| cause.to_string(), strerror)
 }
 
-/// An errno in the words of strerror(3), which every other program uses, and so whoever asks about it.
+/// An errno in the words of strerror(3), which every other program uses, and so whoever asks about
+/// it.
 pub fn strerror(errno: Errno) -> String {
     let mut text = io::Error::from(errno).to_string();
     text.truncate(text.rfind(" (os error").unwrap_or(text.len()));

@@ -1,6 +1,8 @@
-//! The errors that a learner meets: what was tried × what the kernel answered × what the machine shows → cause and cure.
+//! The errors that a learner meets: what was tried × what the kernel answered × what the machine
+//! shows → cause and cure.
 //!
-//! The book's page docs/src/errors.md is made of this table, and tests/tests/errors provokes every row of it.
+//! The book's page docs/src/errors.md is made of this table, and tests/tests/errors provokes every
+//! row of it.
 
 use anyhow::Error;
 use nix::errno::Errno;
@@ -46,7 +48,8 @@ pub struct Group {
     pub rows: &'static [Row],
 }
 
-/// A row, written as a line of the table: name, what was tried, what was answered, when, cause, cure.
+/// A row, written as a line of the table: name, what was tried, what was answered, when, cause,
+/// cure.
 macro_rules! row {
     ($name:literal, $tried:expr, $answers:expr, $when:expr, $cause:literal, $cure:literal $(,)?) => {
         $crate::hints::Row {
@@ -115,7 +118,8 @@ mod tests {
 
     #[test]
     fn names_are_given_once() {
-        let mut names: Vec<_> = TABLE.iter().flat_map(|group| group.rows).map(|row| row.name).collect();
+        let mut names: Vec<_> =
+            TABLE.iter().flat_map(|group| group.rows).map(|row| row.name).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

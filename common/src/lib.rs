@@ -1,5 +1,5 @@
-//! What every step needs and no step teaches: the arguments that all of them take, how an error is told, and how the
-//! payload is executed.
+//! What every step needs and no step teaches: the arguments that all of them take, how an error is
+//! told, and how the payload is executed.
 
 mod exec;
 mod failure;
@@ -14,7 +14,8 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
-/// Exit codes that are ours and not the payload's; the convention of chroot(1), env(1) and the container runtimes.
+/// Exit codes that are ours and not the payload's; the convention of chroot(1), env(1) and the
+/// container runtimes.
 pub mod exit {
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
@@ -34,13 +35,14 @@ pub struct Args {
     #[arg(value_name = "ROOTFS", value_parser = PathBufValueParser::new().map(named))]
     pub rootfs: PathBuf,
 
-    /// Program to run inside, and everything that is to be passed to it [default: the rootfs's bash, else its sh]
+    /// Program to run inside, and everything that is to be passed to it [default: the rootfs's
+    /// bash, else its sh]
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }
 
-/// What is mounted on `.` covers it for all but those who stand there, so such a path is told by its name. Where it leads
-/// to nothing, whoever goes there says so.
+/// What is mounted on `.` covers it for all but those who stand there, so such a path is told by
+/// its name. Where it leads to nothing, whoever goes there says so.
 fn named(path: PathBuf) -> PathBuf {
     match path.file_name() {
         Some(_) => path,

@@ -1,7 +1,8 @@
 //! Unpacks a tar archive of unknown origin.
 //!
-//! The `tar` library keeps each entry below the directory that it unpacks into, also where links lead elsewhere. It
-//! passes over names with `..` and cuts the `/` off absolute ones in silence; here an archive that tries is refused.
+//! The `tar` library keeps each entry below the directory that it unpacks into, also where links
+//! lead elsewhere. It passes over names with `..` and cuts the `/` off absolute ones in silence;
+//! here an archive that tries is refused.
 
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -23,11 +24,15 @@ pub fn unpack(archive: &Path, tree: &Tree, root: &Path) -> Result<()> {
         let mut entry = entry.context("read the next entry")?;
         let name = entry.path_bytes().escape_ascii().to_string();
         all += 1;
-        skipped += usize::from(!unpack_entry(&mut entry, tree, root).with_context(|| format!("entry {name}"))?);
+        skipped += usize::from(
+            !unpack_entry(&mut entry, tree, root).with_context(|| format!("entry {name}"))?,
+        );
     }
     ensure!(all > 0, "the archive is empty");
     if skipped > 0 {
-        common::tell(&format!("left out: {skipped} devices and pipes of the archive (a container gets its own /dev)"));
+        common::tell(&format!(
+            "left out: {skipped} devices and pipes of the archive (a container gets its own /dev)"
+        ));
     }
     Ok(())
 }

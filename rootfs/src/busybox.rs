@@ -1,4 +1,5 @@
-//! The kind `busybox`: one program that behaves as the tool by whose name it is called, and a link for each name.
+//! The kind `busybox`: one program that behaves as the tool by whose name it is called, and a link
+//! for each name.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,8 @@ use crate::{etc_files, find, host, terminfo};
 /// Plans a tree around this machine's busybox.
 pub fn plan() -> Result<Plan> {
     let busybox = find::program("busybox").ok_or_else(|| {
-        Failure::new("there is no busybox on this machine").hint("install the package busybox-static")
+        Failure::new("there is no busybox on this machine")
+            .hint("install the package busybox-static")
     })?;
     let mut plan = Plan::default();
     host::layout(&mut plan);
@@ -40,7 +42,10 @@ fn applets(busybox: &Path) -> Result<Vec<String>> {
 
 /// Without busybox itself: a link would replace the program.
 fn paths(list: &str, dir: &str) -> Vec<String> {
-    list.lines().map(|name| format!("{dir}{name}")).filter(|path| !path.ends_with("bin/busybox")).collect()
+    list.lines()
+        .map(|name| format!("{dir}{name}"))
+        .filter(|path| !path.ends_with("bin/busybox"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Finds out how an archive is compressed, and undoes it. A file's name may lie; its first bytes do not.
+//! Finds out how an archive is compressed, and undoes it. A file's name may lie; its first bytes do
+//! not.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -23,8 +24,12 @@ pub fn open(file: &Path) -> Result<Plain> {
     Ok(match head {
         [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Box::new(XzReader::new(file, true)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Box::new(Zstd::new(file)),
-        head if head.get(TAR_MAGIC.0..).is_some_and(|head| head.starts_with(TAR_MAGIC.1)) => Box::new(file),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            Box::new(Zstd::new(file))
+        }
+        head if head.get(TAR_MAGIC.0..).is_some_and(|head| head.starts_with(TAR_MAGIC.1)) => {
+            Box::new(file)
+        }
         _ => bail!("this is not a tar archive, be it plain or compressed with gzip, xz or zstd"),
     })
 }
@@ -45,7 +50,10 @@ impl<R: BufRead> Zstd<R> {
         while !self.file.fill_buf()?.is_empty() {
             match self.frame.init(&mut self.file) {
                 Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
                     io::copy(&mut (&mut self.file).take(length.into()), &mut io::sink())?;
                 }
                 Err(error) => return Err(io::Error::other(error)),
@@ -79,7 +87,8 @@ impl<R: BufRead> Read for Zstd<R> {
 mod tests {
     use super::*;
 
-    /// `printf hello | zstd -c` and `printf ' world' | zstd -c`, and between them a frame that is to be skipped.
+    /// `printf hello | zstd -c` and `printf ' world' | zstd -c`, and between them a frame that is
+    /// to be skipped.
     const FRAMES: &[&[u8]] = &[
         b"\x28\xb5\x2f\xfd\x20\x05\x29\x00\x00hello",
         b"\x50\x2a\x4d\x18\x02\x00\x00\x00zz",

@@ -18,8 +18,9 @@ pub enum Format {
 /// What must lie beside a program in the tree.
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// The kernel starts this one in the program's place, under exactly the path that stands in the program
-    /// (PT_INTERP); without it execve(2) says "No such file or directory" of a program that is there.
+    /// The kernel starts this one in the program's place, under exactly the path that stands in the
+    /// program (PT_INTERP); without it execve(2) says "No such file or directory" of a program that
+    /// is there.
     pub loader: Option<PathBuf>,
     /// The paths at which the loader finds the libraries.
     pub libraries: Vec<PathBuf>,
@@ -41,15 +42,19 @@ pub fn format(program: &Path) -> Result<Format> {
 /// `/bin/sh -e` is sh, and `/usr/bin/env python3` is python3.
 fn interpreter(line: &str) -> String {
     let words = line.lines().next().unwrap_or_default().split_whitespace();
-    let mut names = words.map(|word| word.rsplit('/').next().unwrap_or(word)).filter(|name| !name.starts_with('-'));
+    let mut names = words
+        .map(|word| word.rsplit('/').next().unwrap_or(word))
+        .filter(|name| !name.starts_with('-'));
     let first = names.next().unwrap_or_default();
     if first == "env" { names.next().unwrap_or(first) } else { first }.to_owned()
 }
 
-/// Follows the program's list of libraries (DT_NEEDED), and each library's, by the rules of the loader.
+/// Follows the program's list of libraries (DT_NEEDED), and each library's, by the rules of the
+/// loader.
 pub fn needs(program: &Path) -> Result<Needs> {
     let all = DependencyAnalyzer::default().analyze(program);
-    let all = all.with_context(|| format!("read the libraries that {} needs", program.display()))?;
+    let all =
+        all.with_context(|| format!("read the libraries that {} needs", program.display()))?;
     let mut needs = Needs { loader: all.interpreter.map(PathBuf::from), ..Needs::default() };
     for library in all.libraries.into_values() {
         match library.found() {
@@ -65,9 +70,13 @@ pub fn needs(program: &Path) -> Result<Needs> {
     Ok(needs)
 }
 
-/// The path of a file in the directory of the GNU C library: its loader looks there without being told.
+/// The path of a file in the directory of the GNU C library: its loader looks there without being
+/// told.
 pub fn beside_libc(libraries: &[PathBuf], name: &str) -> Option<PathBuf> {
-    libraries.iter().find(|library| library.ends_with("libc.so.6")).map(|libc| libc.with_file_name(name))
+    libraries
+        .iter()
+        .find(|library| library.ends_with("libc.so.6"))
+        .map(|libc| libc.with_file_name(name))
 }
 
 #[cfg(test)]

@@ -16,8 +16,16 @@ struct Account {
 pub fn add(plan: &mut Plan) {
     accounts(plan);
     plan.text("etc/hosts", 0o644, "127.0.0.1 localhost\n::1 localhost\n");
-    plan.text("etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nshadow: files\nhosts: files\n");
-    plan.text("etc/os-release", 0o644, "NAME=\"container course\"\nID=course\nPRETTY_NAME=\"container course\"\n");
+    plan.text(
+        "etc/nsswitch.conf",
+        0o644,
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
+    );
+    plan.text(
+        "etc/os-release",
+        0o644,
+        "NAME=\"container course\"\nID=course\nPRETTY_NAME=\"container course\"\n",
+    );
     plan.text("etc/profile", 0o644, PROFILE);
     plan.text("etc/bash.bashrc", 0o644, ". /etc/profile\n");
     if plan.programs().contains("vi") {
@@ -30,7 +38,8 @@ pub fn add(plan: &mut Plan) {
     }
 }
 
-/// A prompt that shows which container one is in; for the shells that know these letters, which dash does not.
+/// A prompt that shows which container one is in; for the shells that know these letters, which
+/// dash does not.
 const PROFILE: &str = r#"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 if [ "${BASH-}" ] || [ -e /bin/busybox ]; then PS1='\u@\h:\w\$ '; fi
@@ -40,15 +49,24 @@ if [ "${BASH-}" ] || [ -e /bin/busybox ]; then PS1='\u@\h:\w\$ '; fi
 pub fn accounts(plan: &mut Plan) {
     let shell = shell(plan);
     let all = accounts_of(caller());
-    plan.text("etc/passwd", 0o644, all.iter().map(|account| account.passwd(shell)).collect::<String>());
+    plan.text(
+        "etc/passwd",
+        0o644,
+        all.iter().map(|account| account.passwd(shell)).collect::<String>(),
+    );
     plan.text("etc/group", 0o644, all.iter().map(Account::group).collect::<String>());
-    plan.text("etc/shells", 0o644, format!("/bin/sh\n{}", if shell == "/bin/sh" { "" } else { "/bin/bash\n" }));
+    plan.text(
+        "etc/shells",
+        0o644,
+        format!("/bin/sh\n{}", if shell == "/bin/sh" { "" } else { "/bin/bash\n" }),
+    );
     if let Some(user) = caller() {
         plan.dir(&user.home[1..], 0o755);
     }
 }
 
-/// The homes of those who may log in, as paths in the tree: root's, and that of the user who builds.
+/// The homes of those who may log in, as paths in the tree: root's, and that of the user who
+/// builds.
 pub fn homes() -> Vec<String> {
     let user = caller().map(|user| user.home[1..].to_owned());
     ["root".to_owned()].into_iter().chain(user).collect()
@@ -77,13 +95,17 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', ':', '\n'])
 }
 
-/// Root, the caller, and those whom programs expect: nobody's number stands for all users unknown to a container.
+/// Root, the caller, and those whom programs expect: nobody's number stands for all users unknown
+/// to a container.
 fn accounts_of(caller: Option<Account>) -> Vec<Account> {
     let root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into() };
-    let nobody = Account { name: "nobody".into(), uid: 65534, gid: 65534, home: "/nonexistent".into() };
+    let nobody =
+        Account { name: "nobody".into(), uid: 65534, gid: 65534, home: "/nonexistent".into() };
     // The account without rights that OpenSSH's server speaks to strangers with.
     let sshd = Account { name: "sshd".into(), uid: 74, gid: 74, home: "/run/sshd".into() };
-    let is_nobody = caller.as_ref().is_some_and(|caller| caller.uid == nobody.uid || caller.name == nobody.name);
+    let is_nobody = caller
+        .as_ref()
+        .is_some_and(|caller| caller.uid == nobody.uid || caller.name == nobody.name);
     [root].into_iter().chain(caller).chain((!is_nobody).then_some(nobody)).chain([sshd]).collect()
 }
 
@@ -104,7 +126,8 @@ mod tests {
     #[test]
     fn the_caller_stands_between_root_and_nobody() {
         let caller = account_of(Uid::from_raw(4_000_000_000), Gid::from_raw(7));
-        let lines: String = accounts_of(Some(caller)).iter().map(|account| account.passwd("/bin/sh")).collect();
+        let lines: String =
+            accounts_of(Some(caller)).iter().map(|account| account.passwd("/bin/sh")).collect();
         assert_eq!(
             lines,
             "root:x:0:0:root:/root:/bin/sh\nuser:x:4000000000:7:user:/home/user:/bin/sh\n\

@@ -29,9 +29,8 @@ struct Filler<'a> {
 impl Filler<'_> {
     fn item(&mut self, item: &Item) -> Result<()> {
         match item {
-            Item::Archive { source } => {
-                archive::unpack(source, &self.tree, self.root).with_context(|| format!("unpack {}", source.display()))
-            }
+            Item::Archive { source } => archive::unpack(source, &self.tree, self.root)
+                .with_context(|| format!("unpack {}", source.display())),
             Item::Dir { path, mode } => self.tree.dir(path, *mode),
             Item::Link { path, target } => self.tree.link(path, target),
             Item::Text { path, mode, text } => self.tree.text(path, *mode, text),
@@ -48,20 +47,29 @@ impl Filler<'_> {
         self.tree.copy(path, source, None)
     }
 
-    /// A script brings no interpreter along: that one may need a whole library of scripts of its own.
+    /// A script brings no interpreter along: that one may need a whole library of scripts of its
+    /// own.
     fn interpreter(&self, script: &Path, name: &str) -> Result<()> {
-        let there = ["bin", "usr/bin", "usr/local/bin"].iter().any(|dir| self.tree.has(&Path::new(dir).join(name)));
+        let there = ["bin", "usr/bin", "usr/local/bin"]
+            .iter()
+            .any(|dir| self.tree.has(&Path::new(dir).join(name)));
         if there || self.plan.programs().contains(name) {
             return Ok(());
         }
-        let failure = Failure::new(format!("{} is a script for {name}, which the tree lacks", script.display()));
+        let failure = Failure::new(format!(
+            "{} is a script for {name}, which the tree lacks",
+            script.display()
+        ));
         Err(failure.hint(format!("add that as well: --add {name}")).into())
     }
 
     fn libraries(&mut self, program: &Path) -> Result<()> {
         let needs = elf::needs(program)?;
         for name in &needs.missing {
-            common::tell(&format!("{} needs {name}, which is not on this machine", program.display()));
+            common::tell(&format!(
+                "{} needs {name}, which is not on this machine",
+                program.display()
+            ));
         }
         for library in needs.loader.iter().chain(&needs.libraries) {
             self.library(library)?;
@@ -82,12 +90,15 @@ impl Filler<'_> {
         Ok(())
     }
 
-    /// The loader looks into its own directories, and into those that ldconfig(8) wrote to /etc/ld.so.cache. The tree
-    /// has no such cache, so that a library from elsewhere gets a link beside the C library.
+    /// The loader looks into its own directories, and into those that ldconfig(8) wrote to
+    /// /etc/ld.so.cache. The tree has no such cache, so that a library from elsewhere gets a link
+    /// beside the C library.
     fn make_found(&self, library: &Path, all: &[PathBuf]) -> Result<()> {
         let name = library.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         match elf::beside_libc(all, name) {
-            Some(found) if !self.tree.has(in_tree(&found)) => self.tree.link(in_tree(&found), library),
+            Some(found) if !self.tree.has(in_tree(&found)) => {
+                self.tree.link(in_tree(&found), library)
+            }
             _ => Ok(()),
         }
     }

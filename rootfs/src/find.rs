@@ -31,8 +31,12 @@ pub fn program(name: &str) -> Option<PathBuf> {
 /// Plans the program that the option `--add` names.
 pub fn add(plan: &mut Plan, name: &str) -> Result<()> {
     let Some(source) = program(name) else {
-        let failure = Failure::new(format!("--add {name}: there is no such program that you may read and execute"));
-        return Err(failure.hint("give the path of a file, or a name that is found through PATH").into());
+        let failure = Failure::new(format!(
+            "--add {name}: there is no such program that you may read and execute"
+        ));
+        return Err(failure
+            .hint("give the path of a file, or a name that is found through PATH")
+            .into());
     };
     plan.program(place(&source)?, &std::path::absolute(&source)?);
     Ok(())
@@ -40,7 +44,9 @@ pub fn add(plan: &mut Plan, name: &str) -> Result<()> {
 
 /// The path in the tree: the directories of programs keep their names, all others become `usr/bin`.
 pub fn place(source: &Path) -> Result<PathBuf> {
-    let name = source.file_name().ok_or_else(|| Failure::usage(format!("{} names no file", source.display())))?;
+    let name = source
+        .file_name()
+        .ok_or_else(|| Failure::usage(format!("{} names no file", source.display())))?;
     let in_sbin = source.parent().is_some_and(|dir| dir.ends_with("sbin"));
     Ok(Path::new(if in_sbin { "usr/sbin" } else { "usr/bin" }).join(name))
 }

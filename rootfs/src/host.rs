@@ -1,4 +1,5 @@
-//! The kind `host`: the tools of this machine. It needs no download and shows a system that the reader knows.
+//! The kind `host`: the tools of this machine. It needs no download and shows a system that the
+//! reader knows.
 
 use std::path::Path;
 
@@ -25,7 +26,8 @@ pub fn plan() -> Result<Plan> {
     Ok(plan)
 }
 
-/// The directories of a small Linux system in today's layout, with everything of the system below `usr`.
+/// The directories of a small Linux system in today's layout, with everything of the system below
+/// `usr`.
 pub fn layout(plan: &mut Plan) {
     for name in ["bin", "sbin", "lib", "lib64"] {
         plan.dir(format!("usr/{name}"), 0o755);
@@ -56,7 +58,8 @@ fn add(plan: &mut Plan, package: &Package, missing: &mut Vec<String>) -> Result<
     Ok(())
 }
 
-/// Some systems have a script where others have a program. It is of use if the tree has its interpreter.
+/// Some systems have a script where others have a program. It is of use if the tree has its
+/// interpreter.
 fn runs(program: &Path) -> bool {
     match elf::format(program) {
         Ok(Format::Elf) => true,

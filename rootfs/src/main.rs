@@ -1,8 +1,9 @@
-//! Builds the root filesystems of the course: a directory with all the files that a container is to see as its `/`.
+//! Builds the root filesystems of the course: a directory with all the files that a container is to
+//! see as its `/`.
 //!
-//! A build has two halves. The *plan* says what the tree shall hold; making it is cheap and changes nothing. Only when
-//! the plan differs from the one that the present tree was built from is a new tree *filled*, beside the old one, and
-//! put in its place when it is complete.
+//! A build has two halves. The *plan* says what the tree shall hold; making it is cheap and changes
+//! nothing. Only when the plan differs from the one that the present tree was built from is a new
+//! tree *filled*, beside the old one, and put in its place when it is complete.
 
 // What the tree shall hold …
 mod busybox;
@@ -55,11 +56,13 @@ struct Args {
     #[arg(required_if_eq("kind", "tar"))]
     file: Option<PathBuf>,
 
-    /// Directory to build [default: target/rootfs/KIND, or target/rootfs/ and the name of the archive]
+    /// Directory to build [default: target/rootfs/KIND, or target/rootfs/ and the name of the
+    /// archive]
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
 
-    /// Adds one more program with its libraries, by its name or its path; may be given several times
+    /// Adds one more program with its libraries, by its name or its path; may be given several
+    /// times
     #[arg(long, value_name = "PROGRAM")]
     add: Vec<String>,
 
@@ -81,7 +84,8 @@ enum Kind {
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
-        // The container's users are others than the one who builds: a private umask must not lock them out.
+        // The container's users are others than the one who builds: a private umask must not lock
+        // them out.
         umask(Mode::from_bits_truncate(0o022));
         let (name, plan) = args.plan()?;
         let place = Place::new(args.to.as_deref(), &name)?;

@@ -1,5 +1,5 @@
-//! The manifest beside a tree: what it was built from. As long as that is what a build would start from, the tree is up
-//! to date, whatever the users of the containers have changed in it since.
+//! The manifest beside a tree: what it was built from. As long as that is what a build would start
+//! from, the tree is up to date, whatever the users of the containers have changed in it since.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,8 @@ pub fn begin(plan: &str) -> String {
 
 /// Adds the libraries, which are found out only by building.
 pub fn finish(begin: &str, libraries: &BTreeSet<PathBuf>) -> Result<String> {
-    let lines = libraries.iter().map(|library| Ok(format!("{}\t{}\n", stamp(library)?, library.display())));
+    let lines =
+        libraries.iter().map(|library| Ok(format!("{}\t{}\n", stamp(library)?, library.display())));
     Ok(format!("{begin}{}", lines.collect::<Result<String>>()?))
 }
 
@@ -35,7 +36,8 @@ pub fn is_current(place: &Place, begin: &str) -> bool {
 }
 
 fn is_same(line: &str) -> bool {
-    line.split_once('\t').is_some_and(|(was, library)| stamp(Path::new(library)).is_ok_and(|is| is == was))
+    line.split_once('\t')
+        .is_some_and(|(was, library)| stamp(Path::new(library)).is_ok_and(|is| is == was))
 }
 
 /// Marks the place as ours before anything is changed there.

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 
 use crate::plan::Plan;
 
-const PROGRAMS: [&str; 7] = ["queue", "server", "client", "cpu-hog", "mem-hog", "seccomp-demo", "typist"];
+const PROGRAMS: [&str; 7] =
+    ["queue", "server", "client", "cpu-hog", "mem-hog", "seccomp-demo", "typist"];
 
 /// Plans those of them that are built: they lie beside this program.
 pub fn add(plan: &mut Plan) -> Result<()> {
@@ -19,7 +20,8 @@ pub fn add(plan: &mut Plan) -> Result<()> {
     }
     let missing: Vec<_> = missing.iter().filter_map(|file| file.file_name()?.to_str()).collect();
     if !missing.is_empty() {
-        plan.notes.push(format!("not built yet, and so left out: {} (cargo build)", missing.join(", ")));
+        plan.notes
+            .push(format!("not built yet, and so left out: {} (cargo build)", missing.join(", ")));
     }
     Ok(())
 }

@@ -21,13 +21,16 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place that the user asks for, or that of this name below target/rootfs; its parent directory is made.
+    /// The place that the user asks for, or that of this name below target/rootfs; its parent
+    /// directory is made.
     pub fn new(asked: Option<&Path>, name: &str) -> Result<Place> {
         let tree = asked.map_or_else(|| Ok(base()?.join(name)), |path| real(&absolute(path)?))?;
         let (Some(dir), Some(name)) = (tree.parent(), tree.file_name()) else {
-            return Err(
-                Failure::usage(format!("--to {}: this names no directory below another", tree.display())).into()
-            );
+            return Err(Failure::usage(format!(
+                "--to {}: this names no directory below another",
+                tree.display()
+            ))
+            .into());
         };
         make_dir(dir)?;
         let hidden = |suffix: &str| {
@@ -40,8 +43,8 @@ impl Place {
         Ok(Place { tree, draft, manifest, lock })
     }
 
-    /// Waits until no other build of this tree is under way, and keeps others waiting until the result is dropped. The
-    /// kernel lets the lock go when its holder dies.
+    /// Waits until no other build of this tree is under way, and keeps others waiting until the
+    /// result is dropped. The kernel lets the lock go when its holder dies.
     pub fn lock(&self) -> Result<Flock<File>> {
         lock(&self.lock)
     }

@@ -1,4 +1,5 @@
-//! The plan: all that a tree shall hold, as a list. It is data, so that two plans can be compared without building.
+//! The plan: all that a tree shall hold, as a list. It is data, so that two plans can be compared
+//! without building.
 
 use std::collections::HashSet;
 use std::fs;
@@ -20,7 +21,8 @@ pub enum Item {
     Text { path: PathBuf, mode: u32, text: String },
     /// A file of this machine; it takes the place of what is there.
     Copy { path: PathBuf, mode: u32, source: PathBuf },
-    /// A program of this machine with the libraries and the loader that it needs; it takes the place of what is there.
+    /// A program of this machine with the libraries and the loader that it needs; it takes the
+    /// place of what is there.
     Program { path: PathBuf, source: PathBuf },
 }
 
@@ -62,7 +64,8 @@ impl Plan {
         self.items.iter().filter_map(Item::program_name).collect()
     }
 
-    /// The plan in words, each file of this machine with its stamp: two plans with the same words give the same tree.
+    /// The plan in words, each file of this machine with its stamp: two plans with the same words
+    /// give the same tree.
     pub fn describe(&self) -> Result<String> {
         self.items.iter().map(|item| Ok(item.describe()? + "\n")).collect()
     }
@@ -78,7 +81,9 @@ impl Item {
 
     fn source(&self) -> Option<&Path> {
         match self {
-            Item::Archive { source } | Item::Copy { source, .. } | Item::Program { source, .. } => Some(source),
+            Item::Archive { source } | Item::Copy { source, .. } | Item::Program { source, .. } => {
+                Some(source)
+            }
             _ => None,
         }
     }
@@ -89,7 +94,8 @@ impl Item {
     }
 }
 
-/// What tells a file from its next version without reading it: its size and the time when it was last written.
+/// What tells a file from its next version without reading it: its size and the time when it was
+/// last written.
 pub fn stamp(file: &Path) -> Result<String> {
     let meta = fs::metadata(file).with_context(|| format!("look at {}", file.display()))?;
     Ok(format!("{} {}.{:09}", meta.size(), meta.mtime(), meta.mtime_nsec()))

@@ -1,7 +1,7 @@
 //! Brings a tree to its place: complete, or not at all.
 //!
-//! A tree is built beside its place, and renamed when it is complete. Nothing else ever makes a tree appear, so that a
-//! build that is killed leaves only a draft, which the next one removes.
+//! A tree is built beside its place, and renamed when it is complete. Nothing else ever makes a
+//! tree appear, so that a build that is killed leaves only a draft, which the next one removes.
 
 use std::fs;
 use std::io;
@@ -35,12 +35,16 @@ pub fn publish(place: &Place, plan: &Plan) -> Result<()> {
     draft.remove()
 }
 
-/// A slip in `--to` must not cost anyone a directory. The manifest comes before the tree: it is looked for after it.
+/// A slip in `--to` must not cost anyone a directory. The manifest comes before the tree: it is
+/// looked for after it.
 fn refuse_foreign(place: &Place) -> Result<()> {
     if is_vacant(&place.tree)? || place.manifest.exists() {
         return Ok(());
     }
-    let failure = Failure::new(format!("{} is there, and was not built by this program", place.tree.display()));
+    let failure = Failure::new(format!(
+        "{} is there, and was not built by this program",
+        place.tree.display()
+    ));
     Err(failure.hint("name another directory with --to, or remove this one first").into())
 }
 
@@ -58,7 +62,9 @@ fn put(draft: &Path, tree: &Path) -> Result<()> {
     let done = match exchange {
         Err(Errno::ENOENT) => fs::rename(draft, tree),
         // Not every filesystem can exchange. Then there is no tree at all for a moment.
-        Err(Errno::EINVAL | Errno::ENOSYS) => tree::remove(tree).and_then(|()| fs::rename(draft, tree)),
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            tree::remove(tree).and_then(|()| fs::rename(draft, tree))
+        }
         done => done.map_err(io::Error::from),
     };
     done.with_context(|| format!("rename {} to {}", draft.display(), tree.display()))
@@ -68,7 +74,8 @@ fn put(draft: &Path, tree: &Path) -> Result<()> {
 struct Draft<'a>(&'a Path);
 
 impl<'a> Draft<'a> {
-    /// Under the lock nobody else builds here, so that a draft that is there belongs to a dead build.
+    /// Under the lock nobody else builds here, so that a draft that is there belongs to a dead
+    /// build.
     fn new(path: &'a Path) -> Result<Self> {
         let draft = Draft(path);
         draft.remove()?;
@@ -80,7 +87,9 @@ impl<'a> Draft<'a> {
         mounts::refuse(self.0)?;
         if let Err(error) = tree::remove(self.0) {
             let failure = Failure::new(format!("remove {}: {error}", self.0.display()));
-            return Err(failure.hint(format!("remove it by hand: sudo rm -rf {}", self.0.display())).into());
+            return Err(failure
+                .hint(format!("remove it by hand: sudo rm -rf {}", self.0.display()))
+                .into());
         }
         Ok(())
     }

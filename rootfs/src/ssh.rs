@@ -1,7 +1,7 @@
 //! The option `--with-ssh`: a server, its own key, and the key of the one whom it lets in.
 //!
-//! Start it inside with `dropbear -F -E -s -R -p 22`, or with `/usr/sbin/sshd -D -e`. An ordinary user takes a port
-//! above 1023.
+//! Start it inside with `dropbear -F -E -s -R -p 22`, or with `/usr/sbin/sshd -D -e`. An ordinary
+//! user takes a port above 1023.
 
 use std::path::Path;
 

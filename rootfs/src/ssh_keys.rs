@@ -1,4 +1,5 @@
-//! The keys for ssh: made once, beside the trees, so that a new tree has the keys that its users know.
+//! The keys for ssh: made once, beside the trees, so that a new tree has the keys that its users
+//! know.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ pub enum Maker {
     Dropbear,
 }
 
-/// The keys, which are made if they are not there: the server's with `server`, the client's for the usual `ssh`.
+/// The keys, which are made if they are not there: the server's with `server`, the client's for the
+/// usual `ssh`.
 pub fn keys(server: Maker) -> Result<Keys> {
     let dir = place::base()?.join("ssh");
     place::make_dir(&dir)?;
@@ -34,12 +36,16 @@ pub fn keys(server: Maker) -> Result<Keys> {
         Maker::OpenSsh => "ssh_host_ed25519_key",
         Maker::Dropbear => "dropbear_ed25519_host_key",
     });
-    ensure(&client, if find::tool("ssh-keygen").is_some() { Maker::OpenSsh } else { Maker::Dropbear })?;
+    ensure(
+        &client,
+        if find::tool("ssh-keygen").is_some() { Maker::OpenSsh } else { Maker::Dropbear },
+    )?;
     ensure(&host, server)?;
     Ok(Keys { client_public: public(&client), host })
 }
 
-/// Makes a pair unless it is there. The private key comes to its place last: where it is, its public one is as well.
+/// Makes a pair unless it is there. The private key comes to its place last: where it is, its
+/// public one is as well.
 fn ensure(key: &Path, maker: Maker) -> Result<()> {
     if key.is_file() && public(key).is_file() {
         return Ok(());
@@ -64,18 +70,31 @@ fn openssh_pair(key: &Path) -> Result<()> {
 /// dropbearkey tells the public key in passing.
 fn dropbear_pair(key: &Path) -> Result<()> {
     let told = run("dropbearkey", &["-t", "ed25519", "-f"], key)?;
-    let line = told.lines().find(|line| line.starts_with("ssh-")).context("dropbearkey told no public key")?;
-    fs::write(public(key), format!("{line}\n")).with_context(|| format!("write {}", public(key).display()))
+    let line = told
+        .lines()
+        .find(|line| line.starts_with("ssh-"))
+        .context("dropbearkey told no public key")?;
+    fs::write(public(key), format!("{line}\n"))
+        .with_context(|| format!("write {}", public(key).display()))
 }
 
 fn run(program: &str, args: &[&str], file: &Path) -> Result<String> {
     let Some(path) = find::tool(program) else {
         return Err(Failure::new(format!("there is no {program} on this machine")).into());
     };
-    let done = Command::new(path).args(args).arg(file).output().with_context(|| format!("run {program}"))?;
+    let done = Command::new(path)
+        .args(args)
+        .arg(file)
+        .output()
+        .with_context(|| format!("run {program}"))?;
     if !done.status.success() {
         let told = String::from_utf8_lossy(&done.stderr);
-        return Err(Failure::new(format!("{program} made no key in {}: {}", file.display(), told.trim())).into());
+        return Err(Failure::new(format!(
+            "{program} made no key in {}: {}",
+            file.display(),
+            told.trim()
+        ))
+        .into());
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use crate::host;
 use crate::plan::Plan;
 
-/// Plans a tree from the archive, and the directories that a container needs where the archive lacks them.
+/// Plans a tree from the archive, and the directories that a container needs where the archive
+/// lacks them.
 pub fn plan(file: &Path) -> Result<Plan> {
     let file = absolute(file).with_context(|| format!("find the path of {}", file.display()))?;
     let mut plan = Plan::default();
@@ -34,7 +35,10 @@ mod tests {
 
     #[test]
     fn versions_stay_in_the_name() {
-        assert_eq!(name(Path::new("/x/alpine-minirootfs-3.20.0-x86_64.tar.gz")), "alpine-minirootfs-3.20.0-x86_64");
+        assert_eq!(
+            name(Path::new("/x/alpine-minirootfs-3.20.0-x86_64.tar.gz")),
+            "alpine-minirootfs-3.20.0-x86_64"
+        );
         assert_eq!(name(Path::new("debian.tzst")), "debian");
         assert_eq!(name(Path::new("noble")), "noble");
     }

@@ -6,8 +6,17 @@ use std::path::{Path, PathBuf};
 
 use crate::plan::Plan;
 
-const TERMINALS: [&str; 9] =
-    ["dumb", "linux", "screen", "screen-256color", "tmux", "tmux-256color", "vt100", "xterm", "xterm-256color"];
+const TERMINALS: [&str; 9] = [
+    "dumb",
+    "linux",
+    "screen",
+    "screen-256color",
+    "tmux",
+    "tmux-256color",
+    "vt100",
+    "xterm",
+    "xterm-256color",
+];
 
 /// Plans the descriptions of the usual terminals, and of the one that this program runs in.
 pub fn add(plan: &mut Plan) {

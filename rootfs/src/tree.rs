@@ -1,8 +1,10 @@
-//! A root filesystem that is being filled: every path is resolved as a process inside would resolve it.
+//! A root filesystem that is being filled: every path is resolved as a process inside would resolve
+//! it.
 //!
-//! A tree may come from an archive of unknown origin, and a link in it (`etc -> /home/me`) must lead to the tree's own
-//! /home/me, not to this machine's. openat2(2) with RESOLVE_IN_ROOT walks a path as if the tree were `/`; what is found
-//! is then acted upon through its descriptor, never again through a path.
+//! A tree may come from an archive of unknown origin, and a link in it (`etc -> /home/me`) must
+//! lead to the tree's own /home/me, not to this machine's. openat2(2) with RESOLVE_IN_ROOT walks a
+//! path as if the tree were `/`; what is found is then acted upon through its descriptor, never
+//! again through a path.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -18,8 +20,8 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
-/// What would be run with its owner's rights: setuid and setgid. A tree belongs to the user who builds it, so that
-/// inside such a file would give that user's rights to everybody.
+/// What would be run with its owner's rights: setuid and setgid. A tree belongs to the user who
+/// builds it, so that inside such a file would give that user's rights to everybody.
 pub const SET_ID_BITS: u32 = 0o6000;
 
 /// A directory, and what was copied into it so far.
@@ -47,7 +49,8 @@ impl Tree {
             return Ok(());
         }
         let (parent, name) = self.parent(path)?;
-        mkdirat(&parent, name, Mode::from_bits_truncate(0o755)).with_context(|| told("make directory", path))?;
+        mkdirat(&parent, name, Mode::from_bits_truncate(0o755))
+            .with_context(|| told("make directory", path))?;
         // mkdir(2) leaves out the bits of the umask, and the sticky bit with them.
         self.chmod(path, mode)
     }
@@ -76,7 +79,8 @@ impl Tree {
             .with_context(|| told("write", path))
     }
 
-    /// Copies a file of this machine in place of whatever is there; with its own mode, if none is given.
+    /// Copies a file of this machine in place of whatever is there; with its own mode, if none is
+    /// given.
     pub fn copy(&mut self, path: &Path, source: &Path, mode: Option<u32>) -> Result<()> {
         let mut file = File::open(source).with_context(|| format!("open {}", source.display()))?;
         let meta = file.metadata().with_context(|| format!("look at {}", source.display()))?;
@@ -87,12 +91,15 @@ impl Tree {
         let (parent, name) = self.vacant(path)?;
         let id = (meta.dev(), meta.ino(), mode);
         if let Some(copy) = self.copied.get(&id).filter(|copy| *copy != path) {
-            // Some systems have one large program with a hundred names; here it is stored once as well.
+            // Some systems have one large program with a hundred names; here it is stored once as
+            // well.
             return self.hard_link(copy, &parent, name).with_context(|| told("link", path));
         }
         create(&parent, name, mode)
             .and_then(|mut copy| io::copy(&mut file, &mut copy))
-            .with_context(|| format!("copy {} to /{} in the tree", source.display(), path.display()))?;
+            .with_context(|| {
+                format!("copy {} to /{} in the tree", source.display(), path.display())
+            })?;
         self.copied.insert(id, path.into());
         Ok(())
     }
@@ -123,10 +130,12 @@ impl Tree {
 
     fn resolve(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        let how =
+            OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
         loop {
             match openat2(&self.root, path, how) {
-                // Something was renamed on this machine while the kernel walked a `..`: it cannot vouch for the result.
+                // Something was renamed on this machine while the kernel walked a `..`: it cannot
+                // vouch for the result.
                 Err(Errno::EAGAIN) => continue,
                 done => return done,
             }
@@ -180,7 +189,11 @@ mod tests {
         fs::write(&victim, "untouched")?;
         fs::create_dir(dir.path().join("tree"))?;
         symlink(&victim, dir.path().join("tree/file"))?;
-        Tree::open(&dir.path().join("tree"))?.copy(Path::new("file"), Path::new("/etc/passwd"), None)?;
+        Tree::open(&dir.path().join("tree"))?.copy(
+            Path::new("file"),
+            Path::new("/etc/passwd"),
+            None,
+        )?;
         assert_eq!(fs::read_to_string(victim)?, "untouched");
         assert!(fs::symlink_metadata(dir.path().join("tree/file"))?.is_file());
         Ok(())
@@ -218,7 +231,10 @@ mod tests {
         for name in ["a", "b/c"] {
             tree.copy(Path::new(name), Path::new("/etc/passwd"), None)?;
         }
-        assert_eq!(fs::metadata(dir.path().join("a"))?.ino(), fs::metadata(dir.path().join("b/c"))?.ino());
+        assert_eq!(
+            fs::metadata(dir.path().join("a"))?.ino(),
+            fs::metadata(dir.path().join("b/c"))?.ino()
+        );
         Ok(())
     }
 }

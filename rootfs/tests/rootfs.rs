@@ -1,4 +1,5 @@
-//! What the program promises, checked on the real binary, in a directory of the test's own that stands for `target`.
+//! What the program promises, checked on the real binary, in a directory of the test's own that
+//! stands for `target`.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -20,8 +21,12 @@ impl Lab {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(dir.path().join("debug")).unwrap();
-        // Not by this process: another test's child would hold the file open for writing while it is to be executed.
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_rootfs")).arg(dir.path().join("debug")).status();
+        // Not by this process: another test's child would hold the file open for writing while it
+        // is to be executed.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_rootfs"))
+            .arg(dir.path().join("debug"))
+            .status();
         assert!(copied.unwrap().success());
         Lab { dir }
     }
@@ -72,7 +77,12 @@ fn stderr(done: &Output) -> String {
 }
 
 fn has(program: &str) -> bool {
-    Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status().unwrap().success()
+    Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .stdout(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
 }
 
 /// Past the capture of the test runner, which would keep it to itself.
@@ -84,13 +94,24 @@ fn skip(test: &str, reason: &str) {
 fn inside(tree: &Path, script: &str) -> Option<Output> {
     let mut command = Command::new(if geteuid().is_root() { "chroot" } else { "unshare" });
     if !geteuid().is_root() {
-        if !Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|status| status.success()) {
+        if !Command::new("unshare")
+            .args(["-Ur", "true"])
+            .status()
+            .is_ok_and(|status| status.success())
+        {
             skip("a look inside", "this user may not make user namespaces");
             return None;
         }
         command.args(["-Ur", "chroot"]);
     }
-    Some(command.arg(tree).args(["/bin/sh", "-c", script]).env("PATH", "/usr/bin:/usr/sbin").output().unwrap())
+    Some(
+        command
+            .arg(tree)
+            .args(["/bin/sh", "-c", script])
+            .env("PATH", "/usr/bin:/usr/sbin")
+            .output()
+            .unwrap(),
+    )
 }
 
 fn mode(file: &Path) -> u32 {
@@ -125,7 +146,12 @@ fn the_tools_of_the_host_run_inside() {
     let Some(done) = inside(&tree, script) else { return };
     let told = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{}", stderr(&done));
-    assert!(["proc\n", "root\n", "iproute2", "util-linux", "42\n"].iter().all(|word| told.contains(word)), "{told}");
+    assert!(
+        ["proc\n", "root\n", "iproute2", "util-linux", "42\n"]
+            .iter()
+            .all(|word| told.contains(word)),
+        "{told}"
+    );
 }
 
 #[test]
@@ -193,13 +219,25 @@ fn an_ordinary_user_builds_for_himself() {
     let archive = lab.path("x.tar");
     fs::write(
         &archive,
-        tar(&[&entry("ro/", b'5', "", 0o555), &entry("ro/f", b'0', "", 0), &entry("dev/sda", b'4', "", 0)]),
+        tar(&[
+            &entry("ro/", b'5', "", 0o555),
+            &entry("ro/f", b'0', "", 0),
+            &entry("dev/sda", b'4', "", 0),
+        ]),
     )
     .unwrap();
     for kind in [&["host"][..], &["tar", "x.tar"]] {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=54321", "--regid=54321", "--clear-groups"]).arg(lab.path("debug/rootfs"));
-        let done = command.args(kind).arg("--to").arg(home.join(kind[0])).current_dir(lab.dir.path()).output().unwrap();
+        command
+            .args(["--reuid=54321", "--regid=54321", "--clear-groups"])
+            .arg(lab.path("debug/rootfs"));
+        let done = command
+            .args(kind)
+            .arg("--to")
+            .arg(home.join(kind[0]))
+            .current_dir(lab.dir.path())
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{}", stderr(&done));
     }
     let passwd = fs::read_to_string(home.join("host/etc/passwd")).unwrap();
@@ -224,7 +262,10 @@ exit 255
 #[test]
 fn ssh_lets_in_the_key() {
     if !has("/usr/sbin/dropbear") || !has("ssh") || !geteuid().is_root() {
-        return skip("ssh", "this takes root, dropbear (package dropbear-bin) and ssh (package openssh-client)");
+        return skip(
+            "ssh",
+            "this takes root, dropbear (package dropbear-bin) and ssh (package openssh-client)",
+        );
     }
     let lab = Lab::new();
     let tree = lab.build(&["--with-ssh"]);
@@ -322,7 +363,8 @@ fn a_tree_with_something_mounted_in_it_stays() {
     fs::write(lab.path("elsewhere/file"), "").unwrap();
     let script = "mount --bind elsewhere rootfs/host/mnt && exec debug/rootfs --add factor";
     let mut command = Command::new("unshare");
-    let done = command.args(["-Urm", "sh", "-c", script]).current_dir(lab.dir.path()).output().unwrap();
+    let done =
+        command.args(["-Urm", "sh", "-c", script]).current_dir(lab.dir.path()).output().unwrap();
     if !stderr(&done).starts_with("Error: ") {
         return skip("a mounted tree", &stderr(&done));
     }
@@ -332,7 +374,8 @@ fn a_tree_with_something_mounted_in_it_stays() {
 
 // ---- archives ----
 
-/// A header and nothing else, with whatever name one likes; the library would refuse to write some of them.
+/// A header and nothing else, with whatever name one likes; the library would refuse to write some
+/// of them.
 fn entry(name: &str, kind: u8, target: &str, mode: u32) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
     let old = header.as_old_mut();
@@ -374,14 +417,16 @@ fn good() -> Vec<u8> {
 
 #[test]
 fn an_archive_is_known_by_its_content() {
-    for (program, name) in [("cat", "x.tar"), ("gzip", "x.tar.xz"), ("xz", "y.zip"), ("zstd", "z")] {
+    for (program, name) in [("cat", "x.tar"), ("gzip", "x.tar.xz"), ("xz", "y.zip"), ("zstd", "z")]
+    {
         if !has(program) {
             skip("a compressed archive", &format!("{program} is not on this machine"));
             continue;
         }
         let lab = Lab::new();
         let archive = File::create(lab.path(name)).unwrap();
-        let mut packer = Command::new(program).stdin(Stdio::piped()).stdout(archive).spawn().unwrap();
+        let mut packer =
+            Command::new(program).stdin(Stdio::piped()).stdout(archive).spawn().unwrap();
         packer.stdin.take().unwrap().write_all(&good()).unwrap();
         assert!(packer.wait().unwrap().success());
         let tree = lab.build(&["tar", name]);
@@ -402,14 +447,29 @@ fn hostile_archives_are_refused_and_nothing_happens_outside() {
         ("dot-dot", tar(&[&file("../../victim", "x")])),
         ("dot-dot within", tar(&[&file("a/../../b", "x")])),
         ("absolute", tar(&[&file(target, "x")])),
-        ("through a link to a directory", tar(&[&entry("a", b'2', place, 0o777), &file("a/victim", "x")])),
+        (
+            "through a link to a directory",
+            tar(&[&entry("a", b'2', place, 0o777), &file("a/victim", "x")]),
+        ),
         ("through a link upwards", tar(&[&entry("a", b'2', "../../..", 0o777), &file("a/b", "x")])),
-        ("through a link to nowhere", tar(&[&entry("a", b'2', "/nowhere/x", 0o777), &file("a/b", "x")])),
-        ("a directory through a link", tar(&[&entry("a", b'2', place, 0o777), &entry("a/new/", b'5', "", 0o777)])),
-        ("a directory over a link", tar(&[&entry("a", b'2', place, 0o777), &entry("a/", b'5', "", 0o700)])),
+        (
+            "through a link to nowhere",
+            tar(&[&entry("a", b'2', "/nowhere/x", 0o777), &file("a/b", "x")]),
+        ),
+        (
+            "a directory through a link",
+            tar(&[&entry("a", b'2', place, 0o777), &entry("a/new/", b'5', "", 0o777)]),
+        ),
+        (
+            "a directory over a link",
+            tar(&[&entry("a", b'2', place, 0o777), &entry("a/", b'5', "", 0o700)]),
+        ),
         ("hard link", tar(&[&entry("a", b'1', target, 0o777), &file("b", "x")])),
         ("hard link upwards", tar(&[&entry("a", b'1', "../../victim", 0o777)])),
-        ("hard link through a link", tar(&[&entry("d", b'2', place, 0o777), &entry("a", b'1', "d/victim", 0o777)])),
+        (
+            "hard link through a link",
+            tar(&[&entry("d", b'2', place, 0o777), &entry("a", b'1', "d/victim", 0o777)]),
+        ),
         ("cut", good()[..1700].to_vec()),
         ("no archive", b"#!/bin/sh\n".to_vec()),
         ("empty", Vec::new()),

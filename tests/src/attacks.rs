@@ -1,5 +1,5 @@
-//! What somebody inside a container may try. Every attack is a few lines, and none harms the host where it succeeds: it
-//! goes for decoys, opens without writing, and asks for what is not there.
+//! What somebody inside a container may try. Every attack is a few lines, and none harms the host
+//! where it succeeds: it goes for decoys, opens without writing, and asks for what is not there.
 
 use std::collections::HashMap;
 use std::io;
@@ -70,7 +70,9 @@ impl From<Errno> for Stop {
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        error.raw_os_error().map_or(Stop::Nothing(error.to_string()), |errno| Stop::Refused(Errno::from_raw(errno)))
+        error
+            .raw_os_error()
+            .map_or(Stop::Nothing(error.to_string()), |errno| Stop::Refused(Errno::from_raw(errno)))
     }
 }
 
@@ -101,7 +103,10 @@ impl Decoys {
     }
 
     fn get(&self, name: &str) -> Result<&str, Stop> {
-        self.0.get(name).map(String::as_str).ok_or_else(|| Stop::Untried(format!("there is no decoy {name}")))
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| Stop::Untried(format!("there is no decoy {name}")))
     }
 
     fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, Stop> {
@@ -124,7 +129,8 @@ fn gained(what: impl Into<String>) -> Attempt {
     Ok(what.into())
 }
 
-/// Where there is no /proc an attacker mounts one, in a mount namespace of their own so that nobody sees it.
+/// Where there is no /proc an attacker mounts one, in a mount namespace of their own so that nobody
+/// sees it.
 fn proc() -> Result<(), Stop> {
     own_mount("/proc/self", "proc", "/proc")
 }
@@ -146,7 +152,8 @@ fn call(why: &str, result: libc::c_long) -> Attempt {
     Errno::result(result).map(|_| why.to_owned()).map_err(Stop::from)
 }
 
-/// Asks for something that the kernel refuses with `errno` for another reason, once it has found us entitled to it.
+/// Asks for something that the kernel refuses with `errno` for another reason, once it has found us
+/// entitled to it.
 fn permitted(errno: Errno, result: libc::c_long) -> Attempt {
     match Errno::result(result) {
         Err(refused) if refused != errno => Err(refused.into()),

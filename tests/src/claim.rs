@@ -72,7 +72,8 @@ impl Claim {
 
     /// Where to look when it fails on this step.
     pub(crate) fn hint_for(&self, step: &str) -> String {
-        let code = self.hint.map_or_else(|| format!("steps/{step}/src/lib.rs and main.rs"), str::to_owned);
+        let code =
+            self.hint.map_or_else(|| format!("steps/{step}/src/lib.rs and main.rs"), str::to_owned);
         format!("{code}; chapter docs/src/{step}.md")
     }
 
@@ -88,11 +89,14 @@ impl Claim {
     /// Who this claim speaks of.
     pub(crate) fn identities(&self) -> impl Iterator<Item = Identity> + use<> {
         let only = self.only;
-        [Identity::Root, Identity::User].into_iter().filter(move |identity| only.is_none_or(|it| it == *identity))
+        [Identity::Root, Identity::User]
+            .into_iter()
+            .filter(move |identity| only.is_none_or(|it| it == *identity))
     }
 
     fn trial(self, number: usize, identity: Identity) -> Trial {
-        Trial::ignorable_test(self.says, move || complete(self.decide(number, identity))).with_kind(kind(identity))
+        Trial::ignorable_test(self.says, move || complete(self.decide(number, identity)))
+            .with_kind(kind(identity))
     }
 
     /// Holds on the step, and not on the one before.
@@ -112,7 +116,10 @@ fn refuted(check: Check, before: &Step) -> Result<()> {
     match check(before) {
         Ok(()) => Err(anyhow!("proves nothing: it holds on {} as well", before.name())),
         Err(error) if error.is::<Refuted>() => Ok(()),
-        Err(error) => Err(error.context(format!("proves nothing: it could not be tried on {}", before.name()))),
+        Err(error) => {
+            Err(error
+                .context(format!("proves nothing: it could not be tried on {}", before.name())))
+        }
     }
 }
 
@@ -122,16 +129,21 @@ pub(crate) fn can_be(identity: Identity) -> Result<()> {
     if identity == Identity::Root && !geteuid().is_root() {
         return crate::skip("the tests were not started by root");
     }
-    let answer = ANSWERS[identity as usize].get_or_init(|| match Host::new(identity, true, Setting::Private) {
-        Err(error) if refuses_namespaces(&error) => Err(format!("this machine gives {} no namespaces", kind(identity))),
-        _ => Ok(()),
+    let answer = ANSWERS[identity as usize].get_or_init(|| {
+        match Host::new(identity, true, Setting::Private) {
+            Err(error) if refuses_namespaces(&error) => {
+                Err(format!("this machine gives {} no namespaces", kind(identity)))
+            }
+            _ => Ok(()),
+        }
     });
     answer.clone().or_else(crate::skip)
 }
 
 /// What the kernel answers where namespaces are switched off, restricted or used up.
 fn refuses_namespaces(error: &Error) -> bool {
-    let io = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error).map(Errno::from_raw);
+    let io =
+        error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error).map(Errno::from_raw);
     matches!(io, Some(Errno::EPERM | Errno::EACCES | Errno::ENOSPC | Errno::EINVAL))
 }
 
@@ -146,7 +158,9 @@ pub(crate) fn kind(identity: Identity) -> &'static str {
 fn complete(result: Result<()>) -> Result<Completion, Failed> {
     match result {
         Ok(()) => Ok(Completion::Completed),
-        Err(error) => skipped(&error).map(Completion::ignored_with).ok_or_else(|| format!("{error:#}").into()),
+        Err(error) => {
+            skipped(&error).map(Completion::ignored_with).ok_or_else(|| format!("{error:#}").into())
+        }
     }
 }
 
@@ -156,20 +170,26 @@ pub(crate) fn skipped(error: &Error) -> Option<String> {
 
 /// Puts the claims of a chapter to the test. `name` is the step's, as `03-uts`.
 ///
-/// With `HARNESS_REPORT=json` in the environment it tells instead, claim by claim, what was run and what the kernel
-/// showed: `make check` is made of that.
+/// With `HARNESS_REPORT=json` in the environment it tells instead, claim by claim, what was run and
+/// what the kernel showed: `make check` is made of that.
 pub fn chapter(name: &str, claims: Vec<Claim>) -> ExitCode {
     let number = STEPS.iter().position(|step| *step == name).expect("the name of a step") + 1;
     if report::wanted() {
         return report::tell(number, &claims);
     }
-    let trials = |claim: Claim| claim.identities().map(move |identity| claim.trial(number, identity));
-    // Who is not root has no stand-in for the host, but names and ports on the machine itself: experiments take turns.
+    let trials =
+        |claim: Claim| claim.identities().map(move |identity| claim.trial(number, identity));
+    // Who is not root has no stand-in for the host, but names and ports on the machine itself:
+    // experiments take turns.
     run(claims.into_iter().flat_map(trials).collect(), !geteuid().is_root())
 }
 
 /// A test that is not about one step alone.
-pub fn test(says: impl Into<String>, identity: Identity, check: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+pub fn test(
+    says: impl Into<String>,
+    identity: Identity,
+    check: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Trial {
     let check = move || complete(can_be(identity).and_then(|()| check()));
     Trial::ignorable_test(says, check).with_kind(kind(identity))
 }

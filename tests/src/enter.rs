@@ -12,7 +12,8 @@ use crate::places;
 use crate::process::{Mount, Process};
 
 impl Process {
-    /// The output of `command` in the namespaces of these kinds (`uts`, `net`, …) that this process is in.
+    /// The output of `command` in the namespaces of these kinds (`uts`, `net`, …) that this process
+    /// is in.
     pub fn look(self, kinds: &[&str], command: &[&str]) -> Result<String> {
         let mut entering = self.enter(kinds, command)?;
         let child = {
@@ -20,7 +21,11 @@ impl Process {
             entering.spawn().with_context(|| format!("run {command:?}"))?
         };
         let output = child.wait_with_output().with_context(|| format!("run {command:?}"))?;
-        ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+        ensure!(
+            output.status.success(),
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
@@ -34,7 +39,8 @@ impl Process {
         self.look(&["uts"], &["cat", "/proc/sys/kernel/domainname"])
     }
 
-    /// All mounts of its mount namespace, whatever it calls `/` itself: a chroot hides the rest from its own table.
+    /// All mounts of its mount namespace, whatever it calls `/` itself: a chroot hides the rest
+    /// from its own table.
     pub fn all_mounts(self) -> Result<Vec<Mount>> {
         let mut entering = self.enter(&["mnt"], &["sleep", "30"])?;
         let mut visitor = {
@@ -57,9 +63,16 @@ impl Process {
             }
         }
         let mut entering = Command::new(command[0]);
-        entering.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        entering
+            .args(&command[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         // SAFETY: the closure runs in a child with one thread and makes one system call.
-        unsafe { entering.pre_exec(move || if flags.is_empty() { Ok(()) } else { Ok(setns(&pidfd, flags)?) }) };
+        unsafe {
+            entering
+                .pre_exec(move || if flags.is_empty() { Ok(()) } else { Ok(setns(&pidfd, flags)?) })
+        };
         Ok(entering)
     }
 }

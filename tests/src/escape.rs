@@ -62,11 +62,13 @@ pub type Answers = BTreeMap<String, Answer>;
 /// A group of the launcher's, which files may be denied to.
 const GROUP: u32 = 4242;
 
-/// All attacks from inside step `number`, as `identity` starts it; 0 is the host without a container.
+/// All attacks from inside step `number`, as `identity` starts it; 0 is the host without a
+/// container.
 pub fn from_step(number: usize, identity: Identity) -> Result<Answers> {
     let step = Step::new(number, identity)?;
     let rootfs = step.host().rootfs_with("escape")?;
-    fs::set_permissions(rootfs.here.join("tmp"), Permissions::from_mode(0o1777)).context("chmod tmp")?;
+    fs::set_permissions(rootfs.here.join("tmp"), Permissions::from_mode(0o1777))
+        .context("chmod tmp")?;
     let (launch, unlimited) = limited(chapter_options(step.launch().rootfs(&rootfs), &step))?;
     let program = match number {
         0 => places::on_host(&step, "escape")?,
@@ -85,9 +87,11 @@ fn chapter_options<'a>(launch: Launch<'a>, step: &Step) -> Launch<'a> {
     }
 }
 
-/// What chapter 08 shows, where the caller may set limits; else a word that says why there are none.
+/// What chapter 08 shows, where the caller may set limits; else a word that says why there are
+/// none.
 fn limited(launch: Launch<'_>) -> Result<(Launch<'_>, Option<&'static str>)> {
-    let limits = LIMITS.iter().fold(launch.clone(), |launch, (name, value)| launch.option(name, value));
+    let limits =
+        LIMITS.iter().fold(launch.clone(), |launch, (name, value)| launch.option(name, value));
     match limits.limits_are_refused()? {
         true => Ok((launch, Some("unlimited=this user may not make a control group here"))),
         false => Ok((limits, None)),
@@ -101,9 +105,11 @@ pub fn from_peer(peer: &Peer, identity: Identity) -> Result<Result<Answers, Stri
         Identity::User => Step::without_root(0)?,
     };
     let rootfs = step.host().rootfs_with("escape")?;
-    fs::set_permissions(rootfs.here.join("tmp"), Permissions::from_mode(0o1777)).context("chmod tmp")?;
+    fs::set_permissions(rootfs.here.join("tmp"), Permissions::from_mode(0o1777))
+        .context("chmod tmp")?;
     let bundle = step.host().directory()?;
-    let argv = |words: &[&str]| (peer.argv)(&step, &rootfs, &bundle, &[&["/bin/escape"], words].concat());
+    let argv =
+        |words: &[&str]| (peer.argv)(&step, &rootfs, &bundle, &[&["/bin/escape"], words].concat());
     let groups = Groups::now();
     let answers = Site::prepare(&step, None)?.attack(&argv, peer.takes_words);
     groups.remove_new();
@@ -115,29 +121,41 @@ struct Groups(BTreeSet<PathBuf>);
 
 impl Groups {
     fn now() -> Self {
-        let below = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-        let all = below("/sys/fs/cgroup".into()).flat_map(|top| [top.clone()].into_iter().chain(below(top)));
+        let below = |path: PathBuf| {
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path())
+        };
+        let all = below("/sys/fs/cgroup".into())
+            .flat_map(|top| [top.clone()].into_iter().chain(below(top)));
         Groups(all.filter(|path| path.is_dir()).collect())
     }
 
     /// Podman leaves an empty parent of its containers' groups.
     fn remove_new(self) {
         let parents = Groups::now().0.into_iter().filter(|group| group.ends_with("libpod_parent"));
-        parents.filter(|group| !self.0.contains(group)).for_each(|group| drop(fs::remove_dir(group)));
+        parents
+            .filter(|group| !self.0.contains(group))
+            .for_each(|group| drop(fs::remove_dir(group)));
     }
 }
 
 impl Step {
-    /// One attack from inside this step, started with these options (a step that has none of that name goes without).
+    /// One attack from inside this step, started with these options (a step that has none of that
+    /// name goes without).
     pub fn attack(&self, name: &str, options: &[(&str, &str)]) -> Result<Answer> {
         let rootfs = self.host().rootfs_with("escape")?;
-        let launch =
-            options.iter().fold(self.launch().rootfs(&rootfs), |launch, (name, value)| launch.option(name, value));
+        let launch = options.iter().fold(self.launch().rootfs(&rootfs), |launch, (name, value)| {
+            launch.option(name, value)
+        });
         let site = Site::prepare(self, None)?;
-        let words: Vec<&str> =
-            ["escape"].into_iter().chain(site.words.iter().map(String::as_str)).chain([name]).collect();
+        let words: Vec<&str> = ["escape"]
+            .into_iter()
+            .chain(site.words.iter().map(String::as_str))
+            .chain([name])
+            .collect();
         let output = site.run(&[], &launch.argv(&words)?)?;
-        parse(&output.stdout).remove(name).with_context(|| format!("no answer: {}", output.stderr.trim_end()))
+        parse(&output.stdout)
+            .remove(name)
+            .with_context(|| format!("no answer: {}", output.stderr.trim_end()))
     }
 }
 
@@ -155,14 +173,21 @@ impl<'a> Site<'a> {
         let outside = step.host().directory()?;
         outside.join("marker").write("outside")?;
         let careless = places::on_host(step, "escape")?;
-        let mut decoys = step.on_host().spawn(&[&careless, "decoys", outside.join("marker").arg()])?;
+        let mut decoys =
+            step.on_host().spawn(&[&careless, "decoys", outside.join("marker").arg()])?;
         let line = decoys.first_line().context("lay out the decoys")?;
-        let words = line.split(' ').map(str::to_owned).chain(unlimited.map(str::to_owned)).collect();
+        let words =
+            line.split(' ').map(str::to_owned).chain(unlimited.map(str::to_owned)).collect();
         Ok(Site { step, outside, words, decoys, careless })
     }
 
-    /// `argv` makes a command line of the words for `escape`; `terminal` says that more words may be appended to it.
-    fn attack(self, argv: &dyn Fn(&[&str]) -> Result<Vec<String>>, terminal: bool) -> Result<Answers> {
+    /// `argv` makes a command line of the words for `escape`; `terminal` says that more words may
+    /// be appended to it.
+    fn attack(
+        self,
+        argv: &dyn Fn(&[&str]) -> Result<Vec<String>>,
+        terminal: bool,
+    ) -> Result<Answers> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let output = self.run(&[], &argv(&words)?)?;
         let mut answers = parse(&output.stdout);
@@ -173,19 +198,27 @@ impl<'a> Site<'a> {
             let untried = Answer { mark: Mark::Untried, evidence: "not tried".into() };
             answers.insert(TERMINAL.into(), untried);
         }
-        let missing = all().iter().find(|attack| !answers.contains_key(attack.name)).map(|attack| attack.name);
+        let missing = all()
+            .iter()
+            .find(|attack| !answers.contains_key(attack.name))
+            .map(|attack| attack.name);
         let why = output.stderr.lines().next().unwrap_or("no answer");
         ensure!(missing.is_none(), "{why}");
         Ok(answers)
     }
 
-    /// As a careless launcher would: with a descriptor, a variable, a key and a group that are nobody's business.
+    /// As a careless launcher would: with a descriptor, a variable, a key and a group that are
+    /// nobody's business.
     fn run(&self, options: &[&str], argv: &[String]) -> Result<Output> {
         let mut command = vec![self.careless.as_str(), "careless"];
         command.extend(options);
         command.extend(argv.iter().map(String::as_str));
-        let launch =
-            self.step.on_host().directory(&self.outside.there).leaking(&[DESCRIPTOR]).environment(SECRET, "4711");
+        let launch = self
+            .step
+            .on_host()
+            .directory(&self.outside.there)
+            .leaking(&[DESCRIPTOR])
+            .environment(SECRET, "4711");
         let launch = if geteuid().is_root() { launch.groups(&[GROUP]) } else { launch };
         launch.attempt(&command)
     }
@@ -225,7 +258,8 @@ impl Launched {
     }
 }
 
-/// What is recorded of an attack by an identity: on the host without a container, and in each of the steps.
+/// What is recorded of an attack by an identity: on the host without a container, and in each of
+/// the steps.
 #[derive(Clone, Debug, Default)]
 pub struct Expectation(BTreeMap<(String, &'static str), Vec<Mark>>);
 
@@ -253,13 +287,18 @@ impl Expectation {
         self.0.insert((attack.to_owned(), crate::claim::kind(identity)), marks);
     }
 
-    /// Records what was found of all attacks, column by column. Where one fails even for root without a container, being
-    /// stopped proves nothing.
+    /// Records what was found of all attacks, column by column. Where one fails even for root
+    /// without a container, being stopped proves nothing.
     pub fn record(&mut self, identity: Identity, columns: &[Answers], free: &Answers) {
         for attack in all() {
             let provable = free[attack.name].mark == Mark::Succeeded;
-            let mark = |mark: Mark| if provable || mark == Mark::Succeeded { mark } else { Mark::Untried };
-            self.set(attack.name, identity, columns.iter().map(|answers| mark(answers[attack.name].mark)).collect());
+            let mark =
+                |mark: Mark| if provable || mark == Mark::Succeeded { mark } else { Mark::Untried };
+            self.set(
+                attack.name,
+                identity,
+                columns.iter().map(|answers| mark(answers[attack.name].mark)).collect(),
+            );
         }
     }
 
@@ -270,7 +309,8 @@ impl Expectation {
 
     /// The first step from which on no step lets it succeed, if one before did.
     pub fn stopped_for_good(&self, attack: &str, identity: Identity) -> Option<usize> {
-        let succeeds = |number: &usize| self.get(attack, identity, *number) == Some(Mark::Succeeded);
+        let succeeds =
+            |number: &usize| self.get(attack, identity, *number) == Some(Mark::Succeeded);
         let last = (0..=STEPS.len()).rev().find(succeeds)?;
         (last < STEPS.len()).then_some(last + 1)
     }
@@ -310,6 +350,9 @@ mod tests {
     fn a_line_of_escape_is_a_name_a_result_and_evidence() {
         let answers = parse("sysrq\tstopped\tEACCES\r\nnonsense\nterminal\tsucceeded\ttyped\n");
         assert_eq!(answers.len(), 2);
-        assert_eq!((answers["sysrq"].mark, answers["sysrq"].evidence.as_str()), (Mark::Stopped, "EACCES"));
+        assert_eq!(
+            (answers["sysrq"].mark, answers["sysrq"].evidence.as_str()),
+            (Mark::Stopped, "EACCES")
+        );
     }
 }

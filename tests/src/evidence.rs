@@ -25,8 +25,8 @@ impl Display for Observation {
     }
 }
 
-/// The kernel's answer is not the one that was claimed. Every other error means that the experiment itself went wrong,
-/// which proves nothing in either direction.
+/// The kernel's answer is not the one that was claimed. Every other error means that the experiment
+/// itself went wrong, which proves nothing in either direction.
 #[derive(Clone, Debug)]
 pub struct Refuted(pub Observation);
 
@@ -38,7 +38,8 @@ impl Display for Refuted {
 
 impl Error for Refuted {}
 
-/// This cannot be tried on this machine, or not by this user: counted as ignored, and printed with its reason.
+/// This cannot be tried on this machine, or not by this user: counted as ignored, and printed with
+/// its reason.
 #[derive(Clone, Debug)]
 pub struct Skip(pub String);
 
@@ -113,7 +114,8 @@ impl<T: Debug> Expect<T> {
     }
 
     fn decide(self, expected: String, held: bool) -> Result<()> {
-        let observation = Observation { what: self.what, expected, found: format!("{:?}", self.found) };
+        let observation =
+            Observation { what: self.what, expected, found: format!("{:?}", self.found) };
         if !held {
             return Err(Refuted(observation).into());
         }

@@ -33,11 +33,13 @@ const TARGET: &str = "/mnt";
 pub enum Identity {
     /// The machine's root.
     Root,
-    /// An ordinary user. Steps 01 to 04 ask for root: there the user is root of a host in a user namespace.
+    /// An ordinary user. Steps 01 to 04 ask for root: there the user is root of a host in a user
+    /// namespace.
     User,
 }
 
-/// The host of an experiment. It goes when this value does, with all that was mounted and named there.
+/// The host of an experiment. It goes when this value does, with all that was mounted and named
+/// there.
 pub struct Host {
     /// Who starts the steps there.
     pub identity: Identity,
@@ -60,7 +62,8 @@ pub(crate) enum Setting {
 /// What a host consists of.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
-    /// The machine's root makes it: it has a mount table of its own, with the target directory on [`TARGET`].
+    /// The machine's root makes it: it has a mount table of its own, with the target directory on
+    /// [`TARGET`].
     by_root: bool,
     /// It belongs to a user namespace, in which `user` is root.
     user_namespace: bool,
@@ -86,7 +89,8 @@ impl Drop for Keeper {
 }
 
 impl Host {
-    /// A host for `identity`; in a user namespace of its own if whoever starts something there is to be `root`.
+    /// A host for `identity`; in a user namespace of its own if whoever starts something there is
+    /// to be `root`.
     pub(crate) fn new(identity: Identity, root: bool, setting: Setting) -> Result<Self> {
         let by_root = geteuid().is_root();
         let user = match (by_root, identity) {
@@ -94,7 +98,8 @@ impl Host {
             _ => (geteuid().as_raw(), getegid().as_raw()),
         };
         let shared_mounts = setting != Setting::Private;
-        let user_namespace = identity == Identity::User && (root || (setting == Setting::SharedMounts && !by_root));
+        let user_namespace =
+            identity == Identity::User && (root || (setting == Setting::SharedMounts && !by_root));
         let own = match setting {
             Setting::MachinesNetwork => CloneFlags::empty(),
             _ if by_root || user_namespace => {
@@ -110,7 +115,8 @@ impl Host {
             let owner = fs::metadata(places::target()?).context("stat target")?; // who built it will come without sudo
             chown(&directory, Some(owner.uid()), Some(owner.gid())).context("chown target/tmp")?;
         }
-        let scratch = tempfile::Builder::new().prefix("host").tempdir_in(directory).context("mkdtemp")?;
+        let scratch =
+            tempfile::Builder::new().prefix("host").tempdir_in(directory).context("mkdtemp")?;
         let host = Host { identity, plan, keeper, scratch };
         host.give(host.scratch.path())?;
         Ok(host)
@@ -126,7 +132,8 @@ impl Host {
         self.process().ns(kind)
     }
 
-    /// What was mounted and unmounted on this host since its mountinfo was `before`: empty if nothing was.
+    /// What was mounted and unmounted on this host since its mountinfo was `before`: empty if
+    /// nothing was.
     pub fn mount_changes(&self, before: &str) -> Result<Vec<String>> {
         let now = self.process().file("mountinfo")?;
         let not_in = |text: &str, sign: char, other: &str| -> Vec<String> {
@@ -153,20 +160,25 @@ impl Host {
 
     /// A new directory outside every rootfs, of who starts the steps here.
     pub fn directory(&self) -> Result<Scratch> {
-        let here = tempfile::Builder::new().prefix("d").tempdir_in(&self.scratch).context("mkdtemp")?.keep();
+        let here = tempfile::Builder::new()
+            .prefix("d")
+            .tempdir_in(&self.scratch)
+            .context("mkdtemp")?
+            .keep();
         self.give(&here)?;
         self.place(&here)
     }
 
-    /// A copy of the rootfs that may be written to, of who starts the steps here. Its files are links to the originals:
-    /// replace them, but do not write into them.
+    /// A copy of the rootfs that may be written to, of who starts the steps here. Its files are
+    /// links to the originals: replace them, but do not write into them.
     pub fn copy_of_rootfs(&self) -> Result<Scratch> {
         let copy = self.directory()?;
         self.copy_tree(&places::rootfs()?, &copy.here)?;
         Ok(copy)
     }
 
-    /// Such a copy with the program `probe` of this crate in /bin: it makes one system call, and its exit code is the errno.
+    /// Such a copy with the program `probe` of this crate in /bin: it makes one system call, and
+    /// its exit code is the errno.
     pub fn rootfs_with_probe(&self) -> Result<Scratch> {
         self.rootfs_with("probe")
     }
@@ -213,13 +225,15 @@ impl Host {
     pub fn give(&self, path: &Path) -> Result<()> {
         let (uid, gid) = self.user();
         chown(path, Some(uid), Some(gid)).with_context(|| format!("chown {}", path.display()))?;
-        fs::set_permissions(path, Permissions::from_mode(0o755)).with_context(|| format!("chmod {}", path.display()))
+        fs::set_permissions(path, Permissions::from_mode(0o755))
+            .with_context(|| format!("chmod {}", path.display()))
     }
 
     /// Both paths of something in the target directory: ours and the host's.
     pub(crate) fn place(&self, here: &Path) -> Result<Scratch> {
         let there = match self.plan.by_root {
-            true => Path::new(TARGET).join(here.strip_prefix(places::target()?).context("outside target")?),
+            true => Path::new(TARGET)
+                .join(here.strip_prefix(places::target()?).context("outside target")?),
             false => here.to_owned(),
         };
         Ok(Scratch { here: here.to_owned(), there })
@@ -227,18 +241,29 @@ impl Host {
 
     /// A command line as one would type it in the workspace.
     pub(crate) fn as_typed(&self, command: &str) -> String {
-        let target = self.place(&places::target().unwrap_or_default()).map(|target| target.there).unwrap_or_default();
+        let target = self
+            .place(&places::target().unwrap_or_default())
+            .map(|target| target.there)
+            .unwrap_or_default();
         command.replace(target.display().to_string().trim_end_matches('/'), "target")
     }
 
     /// Lets `command` run on this host, in `directory`, as who starts the steps here.
-    pub(crate) fn enter(&self, command: &mut Command, directory: &Path, groups: &[u32]) -> Result<()> {
+    pub(crate) fn enter(
+        &self,
+        command: &mut Command,
+        directory: &Path,
+        groups: &[u32],
+    ) -> Result<()> {
         let plan = self.plan;
         let directory = CString::new(directory.as_os_str().as_bytes())?;
         let pidfd = self.keeper.pidfd.try_clone().context("dup")?;
         let groups: Vec<Gid> = groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
         // SAFETY: the closure runs in a child with one thread and only makes system calls.
-        unsafe { command.pre_exec(move || plan.join(&pidfd, &directory, &groups).map_err(io::Error::from)) };
+        unsafe {
+            command
+                .pre_exec(move || plan.join(&pidfd, &directory, &groups).map_err(io::Error::from))
+        };
         Ok(())
     }
 }
@@ -250,7 +275,9 @@ fn copy_new(from: &Path, to: &Path) -> Result<()> {
     let directory = to.parent().context("no directory")?;
     fs::create_dir_all(directory).with_context(|| format!("mkdir {}", directory.display()))?;
     let _guard = places::no_fork();
-    fs::copy(from, to).map(drop).with_context(|| format!("copy {} to {}", from.display(), to.display()))
+    fs::copy(from, to)
+        .map(drop)
+        .with_context(|| format!("copy {} to {}", from.display(), to.display()))
 }
 
 /// A file or directory in the target directory, which a stand-in has somewhere else.
@@ -297,12 +324,19 @@ impl Keeper {
 }
 
 impl Plan {
-    /// Turns this process into the host. Runs between fork and exec: no allocation, only system calls.
+    /// Turns this process into the host. Runs between fork and exec: no allocation, only system
+    /// calls.
     fn make(self, target: &CStr, maps: &[String; 2]) -> io::Result<()> {
         if self.by_root {
             unshare(CloneFlags::CLONE_NEWNS)?;
             propagate(MsFlags::MS_PRIVATE)?;
-            mount(Some(target), TARGET, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)?;
+            mount(
+                Some(target),
+                TARGET,
+                None::<&str>,
+                MsFlags::MS_BIND | MsFlags::MS_REC,
+                None::<&str>,
+            )?;
         }
         if self.user_namespace {
             self.make_user_namespace(maps)?;
@@ -368,7 +402,8 @@ fn propagate(how: MsFlags) -> io::Result<()> {
 }
 
 fn put(file: &CStr, content: &str) -> io::Result<()> {
-    let fd = nix::fcntl::open(file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?;
+    let fd =
+        nix::fcntl::open(file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?;
     fs::File::from(fd).write_all(content.as_bytes())
 }
 
@@ -393,7 +428,8 @@ fn loopback_up() -> io::Result<()> {
 /// A handle on a process that never comes to mean another (pidfd_open(2)).
 pub(crate) fn pidfd_open(pid: u32) -> Result<OwnedFd> {
     // SAFETY: takes two integers.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).context("pidfd_open")?;
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+        .context("pidfd_open")?;
     // SAFETY: the call returned a new descriptor, which nobody else has.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }

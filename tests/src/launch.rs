@@ -46,7 +46,8 @@ impl Step {
         Step::on(Host::new(Identity::User, false, Setting::Private)?, number)
     }
 
-    /// Step `number` with the links, names and queues of the machine itself, to see what it leaves there.
+    /// Step `number` with the links, names and queues of the machine itself, to see what it leaves
+    /// there.
     pub fn on_machines_network(number: usize, identity: Identity) -> Result<Self> {
         Step::on(Host::new(identity, needs_root(number), Setting::MachinesNetwork)?, number)
     }
@@ -116,7 +117,8 @@ impl Step {
         Launch { container: false, ..self.launch() }
     }
 
-    /// Lets `probe`, on the host or in the container, make a system call, and returns what the kernel answered.
+    /// Lets `probe`, on the host or in the container, make a system call, and returns what the
+    /// kernel answered.
     pub fn probe(&self, launch: &Launch<'_>, call: &[&str]) -> Result<nix::Result<()>> {
         let program = if launch.container { "probe".into() } else { self.host.probe()?.there };
         let mut command = vec![program.to_str().context("a path that is not UTF-8")?];
@@ -140,7 +142,8 @@ fn help(number: usize) -> Result<String> {
         return Ok(help.clone());
     }
     let _guard = places::no_fork();
-    let output = Command::new(places::binary(STEPS[index])?).arg("--help").output().context("--help")?;
+    let output =
+        Command::new(places::binary(STEPS[index])?).arg("--help").output().context("--help")?;
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     known.insert(number, help.clone());
     Ok(help)
@@ -248,7 +251,8 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Starts it as on a kernel that refuses these system calls: words `CALL=ERRNO` for the program `refuse`.
+    /// Starts it as on a kernel that refuses these system calls: words `CALL=ERRNO` for the program
+    /// `refuse`.
     pub fn refusing(mut self, calls: &[&str]) -> Self {
         self.refused = calls.iter().map(|&call| call.to_owned()).collect();
         self
@@ -269,12 +273,21 @@ impl<'a> Launch<'a> {
     pub fn spawn(&self, command: &[&str]) -> Result<Launched> {
         let argv = self.argv(command)?;
         self.step.log.add(Event::Command(self.step.host.as_typed(&quote(&argv))));
-        let (stdout, stderr) = (tempfile::tempfile().context("tempfile")?, tempfile::tempfile().context("tempfile")?);
+        let (stdout, stderr) =
+            (tempfile::tempfile().context("tempfile")?, tempfile::tempfile().context("tempfile")?);
         let mut launcher = Command::new(&argv[0]);
-        launcher.args(&argv[1..]).stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
-        launcher.env("RUST_BACKTRACE", "0").env("LC_ALL", "C").envs(self.environment.iter().cloned());
+        launcher
+            .args(&argv[1..])
+            .stdin(Stdio::null())
+            .stdout(stdout.try_clone()?)
+            .stderr(stderr.try_clone()?);
+        launcher
+            .env("RUST_BACKTRACE", "0")
+            .env("LC_ALL", "C")
+            .envs(self.environment.iter().cloned());
         self.step.host.enter(&mut launcher, &self.directory, &self.groups)?;
-        let (closed, leaked, ignored) = (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
+        let (closed, leaked, ignored) =
+            (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
         // SAFETY: the closure runs in a child with one thread and only makes system calls.
         unsafe { launcher.pre_exec(move || prepare(&closed, &leaked, &ignored)) };
         let _guard = places::no_fork();
@@ -357,10 +370,13 @@ fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
         nix::unistd::close(descriptor)?;
     }
     for &descriptor in leaked {
-        // SAFETY: the path is a constant. That execve(2) leaves the descriptor open is said last: dup2(2) does not where
-        // the file happens to have this number already.
+        // SAFETY: the path is a constant. That execve(2) leaves the descriptor open is said last:
+        // dup2(2) does not where the file happens to have this number already.
         unsafe {
-            libc::dup2(libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC), descriptor);
+            libc::dup2(
+                libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC),
+                descriptor,
+            );
             libc::fcntl(descriptor, libc::F_SETFD, 0);
         }
     }
@@ -369,9 +385,13 @@ fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
 
 /// The arguments as one would type them.
 fn quote(argv: &[String]) -> String {
-    let plain =
-        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=,+@%".contains(&b));
-    let quoted = |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) };
+    let plain = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=,+@%".contains(&b))
+    };
+    let quoted = |word: &String| {
+        if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
     argv.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
@@ -414,13 +434,14 @@ impl Launched {
         self.child.kill().context("kill the launcher")
     }
 
-    /// The payload is the first process, from the launcher downwards, that runs another command than the launcher:
-    /// it has executed it (execve(2)).
+    /// The payload is the first process, from the launcher downwards, that runs another command
+    /// than the launcher: it has executed it (execve(2)).
     fn find_payload(&mut self) -> Result<Process> {
         if !self.container {
             return Ok(self.process());
         }
-        let own: Vec<u8> = self.argv[self.before..].iter().flat_map(|word| word.bytes().chain([0])).collect();
+        let own: Vec<u8> =
+            self.argv[self.before..].iter().flat_map(|word| word.bytes().chain([0])).collect();
         let launcher = self.process();
         let mut payload = None;
         let mut ended = None;
@@ -432,18 +453,25 @@ impl Launched {
         match (payload, ended) {
             (Some(payload), None) => Ok(payload),
             (_, status) => {
-                bail!("{} ended with {status:?}: {}", quote(&self.argv), content(&self.stderr)?.trim_end())
+                bail!(
+                    "{} ended with {status:?}: {}",
+                    quote(&self.argv),
+                    content(&self.stderr)?.trim_end()
+                )
             }
         }
     }
 }
 
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
-    let another =
-        |process: &Process| process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && !cmdline.ends_with(own));
-    // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID namespace.
+    let another = |process: &Process| {
+        process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && !cmdline.ends_with(own))
+    };
+    // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID
+    // namespace.
     let depth = |process: &Process| process.ns_pids().map_or(0, |pids| pids.len());
-    let inside = launcher.descendants().into_iter().filter(|process| depth(process) > depth(&launcher));
+    let inside =
+        launcher.descendants().into_iter().filter(|process| depth(process) > depth(&launcher));
     [launcher].into_iter().chain(inside).find(another)
 }
 

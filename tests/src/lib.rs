@@ -1,6 +1,7 @@
 //! Puts the chapters' claims to the test.
 //!
-//! A chapter's `tests/claims.rs` says what its mechanism brings, each claim once, as a sentence and a function:
+//! A chapter's `tests/claims.rs` says what its mechanism brings, each claim once, as a sentence and
+//! a function:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -19,19 +20,23 @@
 //! }
 //! ```
 //!
-//! The harness runs it as root and as an ordinary user, on the chapter's step, where it must hold, and on the step
-//! before, where the kernel must refute it: a check that cannot fail proves nothing. What decides is what the kernel
-//! shows from outside, never what a program prints about itself.
+//! The harness runs it as root and as an ordinary user, on the chapter's step, where it must hold,
+//! and on the step before, where the kernel must refute it: a check that cannot fail proves
+//! nothing. What decides is what the kernel shows from outside, never what a program prints about
+//! itself.
 //!
-//! `make check` tells the claims to a reader: `src/bin/check.rs`. `make escape` lets attacks loose: those of
-//! [`attacks`] run inside a container as the program `escape`, and `src/bin/escapes.rs` starts the containers and draws
-//! the table. `make mutants` breaks the steps, to see that the claims notice.
+//! `make check` tells the claims to a reader: `src/bin/check.rs`. `make escape` lets attacks loose:
+//! those of [`attacks`] run inside a container as the program `escape`, and `src/bin/escapes.rs`
+//! starts the containers and draws the table. `make mutants` breaks the steps, to see that the
+//! claims notice.
 //!
-//! What goes wrong on other machines is tried, too: with the program `refuse` the kernel answers as an older one or a
-//! restricted one would, and `tests/errors` provokes every error that the programs have a hint for.
+//! What goes wrong on other machines is tried, too: with the program `refuse` the kernel answers as
+//! an older one or a restricted one would, and `tests/errors` provokes every error that the
+//! programs have a hint for.
 //!
-//! Nothing of this happens on the machine itself, but on a [`Host`] that stands in for it: a process in namespaces of
-//! its own. An experiment may rename such a host, mount on it and leave messages there; it goes with the process.
+//! Nothing of this happens on the machine itself, but on a [`Host`] that stands in for it: a
+//! process in namespaces of its own. An experiment may rename such a host, mount on it and leave
+//! messages there; it goes with the process.
 
 pub mod attacks;
 mod claim;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::host::{Identity, Scratch};
 use crate::launch::Step;
 
-/// A command line that runs words in a rootfs; the last directory is for what the runtime wants to write.
+/// A command line that runs words in a rootfs; the last directory is for what the runtime wants to
+/// write.
 type CommandLine = fn(&Step, &Scratch, &Scratch, &[&str]) -> Result<Vec<String>>;
 
 /// Another runtime.
@@ -23,7 +24,11 @@ pub struct Peer {
 impl Peer {
     /// Whether it is installed.
     pub fn is_there(&self) -> bool {
-        let asked = Command::new(self.name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let asked = Command::new(self.name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         asked.is_ok_and(|status| status.success())
     }
 }
@@ -43,7 +48,12 @@ fn line(text: &str, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Vec<S
 }
 
 fn unshare(_: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
-    Ok(line("unshare -U -r -m -u -i -n -p -f -C -T --mount-proc --root=ROOTFS", rootfs, bundle, words))
+    Ok(line(
+        "unshare -U -r -m -u -i -n -p -f -C -T --mount-proc --root=ROOTFS",
+        rootfs,
+        bundle,
+        words,
+    ))
 }
 
 fn bwrap(_: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
@@ -57,7 +67,8 @@ fn runc(step: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Resu
     Ok(line(&format!("runc --root BUNDLE/state run -b BUNDLE {id}"), rootfs, bundle, &[]))
 }
 
-/// It refuses a machine that has cgroup v1 and v2 both, so that here v2 is taken away, for it alone.
+/// It refuses a machine that has cgroup v1 and v2 both, so that here v2 is taken away, for it
+/// alone.
 fn crun(step: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
     specify("crun", step, rootfs, bundle, words)?;
     let id = format!("escape-{}", step.host().process().pid);
@@ -70,7 +81,13 @@ fn crun(step: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Resu
 }
 
 /// The default of `runtime spec`, with these words to run.
-fn specify(runtime: &str, step: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<()> {
+fn specify(
+    runtime: &str,
+    step: &Step,
+    rootfs: &Scratch,
+    bundle: &Scratch,
+    words: &[&str],
+) -> Result<()> {
     let _ = std::fs::remove_file(bundle.here.join("config.json"));
     let mut command = Command::new(runtime);
     command.arg("spec").current_dir(&bundle.here);

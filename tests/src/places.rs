@@ -6,9 +6,19 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The nine steps. A claim about one is refuted by the one before; by the host itself where there is none.
-pub const STEPS: [&str; 9] =
-    ["01-chroot", "02-pid", "03-uts", "04-ipc", "05-user", "06-mount", "07-net", "08-cgroup", "09-full"];
+/// The nine steps. A claim about one is refuted by the one before; by the host itself where there
+/// is none.
+pub const STEPS: [&str; 9] = [
+    "01-chroot",
+    "02-pid",
+    "03-uts",
+    "04-ipc",
+    "05-user",
+    "06-mount",
+    "07-net",
+    "08-cgroup",
+    "09-full",
+];
 
 /// The profile's directory, which binaries lie in and tests below: target/debug, target/debug/deps.
 fn profile() -> Result<PathBuf> {
@@ -23,8 +33,9 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(profile()?.parent().context("the program does not lie in target/PROFILE")?.to_owned())
 }
 
-/// Held while a program is written and while one is started: a child that is forked meanwhile has a copy of the
-/// descriptor that the program is written through, until it executes, and so long the program is `Text file busy`.
+/// Held while a program is written and while one is started: a child that is forked meanwhile has a
+/// copy of the descriptor that the program is written through, until it executes, and so long the
+/// program is `Text file busy`.
 pub(crate) fn no_fork() -> MutexGuard<'static, ()> {
     static FORK: Mutex<()> = Mutex::new(());
     FORK.lock().unwrap_or_else(PoisonError::into_inner)
@@ -53,7 +64,9 @@ pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
 /// The rootfs that the steps are tried on: target/rootfs/host, made once by the program `rootfs`.
 pub fn rootfs() -> Result<PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    MADE.get_or_init(|| make_rootfs().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
+    MADE.get_or_init(|| make_rootfs().map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(anyhow::Error::msg)
 }
 
 fn make_rootfs() -> Result<PathBuf> {

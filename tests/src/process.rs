@@ -78,7 +78,8 @@ impl Process {
         fs::read_to_string(&path).with_context(|| format!("read {path}"))
     }
 
-    /// Which namespace of this kind (`uts`, `mnt`, …) it is in, as namespaces(7) names it: `uts:[4026531838]`.
+    /// Which namespace of this kind (`uts`, `mnt`, …) it is in, as namespaces(7) names it:
+    /// `uts:[4026531838]`.
     pub fn ns(self, kind: &str) -> Result<String> {
         let path = self.path(&format!("ns/{kind}"));
         let target = fs::read_link(&path).with_context(|| format!("readlink {path}"))?;
@@ -100,7 +101,8 @@ impl Process {
 
     /// A field of /proc/PID/status that is a set of bits, as `CapEff`.
     pub fn bits(self, field: &str) -> Result<u64> {
-        u64::from_str_radix(&self.status(field)?, 16).with_context(|| format!("{field} in {}", self.path("status")))
+        u64::from_str_radix(&self.status(field)?, 16)
+            .with_context(|| format!("{field} in {}", self.path("status")))
     }
 
     /// Its mount table.
@@ -142,22 +144,34 @@ impl Process {
         found.split_off(1)
     }
 
-    /// The kernel lists them for each thread, where it was built to (CONFIG_PROC_CHILDREN): to look at every process of the
-    /// machine instead takes so long on a slow one that a container has no time to start meanwhile.
+    /// The kernel lists them for each thread, where it was built to (CONFIG_PROC_CHILDREN): to look
+    /// at every process of the machine instead takes so long on a slow one that a container has no
+    /// time to start meanwhile.
     fn children(self) -> Vec<Process> {
         let Ok(threads) = fs::read_dir(self.path("task")) else { return Vec::new() };
-        let lists: io::Result<Vec<_>> =
-            threads.flatten().map(|thread| fs::read_to_string(thread.path().join("children"))).collect();
+        let lists: io::Result<Vec<_>> = threads
+            .flatten()
+            .map(|thread| fs::read_to_string(thread.path().join("children")))
+            .collect();
         let Ok(lists) = lists else {
-            return Process::all().into_iter().filter(|process| process.parent() == Some(self.pid)).collect();
+            return Process::all()
+                .into_iter()
+                .filter(|process| process.parent() == Some(self.pid))
+                .collect();
         };
-        lists.join(" ").split_whitespace().filter_map(|pid| pid.parse().ok()).map(|pid| Process { pid }).collect()
+        lists
+            .join(" ")
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .map(|pid| Process { pid })
+            .collect()
     }
 
     /// All processes of this machine.
     pub fn all() -> Vec<Process> {
         let Ok(directory) = fs::read_dir("/proc") else { return Vec::new() };
-        let numbers = directory.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let numbers =
+            directory.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         numbers.map(|pid| Process { pid }).collect()
     }
 
@@ -174,21 +188,26 @@ impl Process {
 /// The processes, zombies excepted, one of whose arguments is `word`.
 pub fn processes_with_argument(word: &str) -> Vec<Process> {
     let has_it = |process: &Process| {
-        process
-            .cmdline()
-            .is_ok_and(|cmdline| cmdline.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes()))
+        process.cmdline().is_ok_and(|cmdline| {
+            cmdline.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())
+        })
     };
     Process::all().into_iter().filter(has_it).collect()
 }
 
 /// Waits until `condition` holds.
 ///
-/// A slow machine gets more time, and is asked less often, by the factor in the environment's `HARNESS_PATIENCE`: an emulated
-/// processor takes some ten times as long for everything, and no claim is about that.
+/// A slow machine gets more time, and is asked less often, by the factor in the environment's
+/// `HARNESS_PATIENCE`: an emulated processor takes some ten times as long for everything, and no
+/// claim is about that.
 ///
 /// # Errors
 /// When `time` is over.
-pub fn wait_until(what: &str, time: Duration, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+pub fn wait_until(
+    what: &str,
+    time: Duration,
+    mut condition: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     let time = time * patience();
     let end = Instant::now() + time;
     while !condition()? {
@@ -201,7 +220,11 @@ pub fn wait_until(what: &str, time: Duration, mut condition: impl FnMut() -> Res
 }
 
 fn patience() -> u32 {
-    std::env::var("HARNESS_PATIENCE").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1).max(1)
+    std::env::var("HARNESS_PATIENCE")
+        .ok()
+        .and_then(|factor| factor.parse().ok())
+        .unwrap_or(1)
+        .max(1)
 }
 
 #[cfg(test)]
@@ -210,7 +233,9 @@ mod tests {
 
     #[test]
     fn a_line_of_mountinfo() {
-        let mount = Mount::parse("36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue");
+        let mount = Mount::parse(
+            "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
+        );
         let mount = mount.unwrap();
         assert_eq!([&*mount.device, &mount.root, &mount.point], ["98:0", "/mnt1", "/mnt2"]);
         assert_eq!(mount.propagation, "master:1");

@@ -1,5 +1,5 @@
-//! The claims of a chapter as data: what was run, what the kernel showed, and how the step before fares. The program
-//! `check` tells them to a reader.
+//! The claims of a chapter as data: what was run, what the kernel showed, and how the step before
+//! fares. The program `check` tells them to a reader.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,8 +16,8 @@ use crate::places::STEPS;
 /// In the environment of a chapter's claims: they are told as lines of JSON, one [`Told`] each.
 pub const REPORT: &str = "HARNESS_REPORT";
 
-/// In the environment as `no`: that the step before fails a claim is taken for granted. For slow machines that try the same
-/// binaries as one that has seen it.
+/// In the environment as `no`: that the step before fails a claim is taken for granted. For slow
+/// machines that try the same binaries as one that has seen it.
 const BEFORE: &str = "HARNESS_BEFORE";
 
 /// What one claim came to.
@@ -59,7 +59,8 @@ pub(crate) fn wanted() -> bool {
 
 /// Tells all claims of step `number`, each as soon as it is decided.
 pub(crate) fn tell(number: usize, claims: &[Claim]) -> ExitCode {
-    let each = claims.iter().flat_map(|claim| claim.identities().map(move |identity| (claim, identity)));
+    let each =
+        claims.iter().flat_map(|claim| claim.identities().map(move |identity| (claim, identity)));
     let told = each.map(|(claim, identity)| write(&examine(claim, number, identity)));
     match told.collect::<Result<()>>() {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,16 +80,20 @@ fn examine(claim: &Claim, number: usize, identity: Identity) -> Told {
     let (verdict, events) = outcome(claim, number, identity);
     let granted = std::env::var(BEFORE).is_ok_and(|before| before == "no");
     let before = claim.before(number).filter(|_| verdict == Verdict::Ok && !granted);
-    let before = before.map(|before| (step_name(before).to_owned(), outcome(claim, before, identity).0));
+    let before =
+        before.map(|before| (step_name(before).to_owned(), outcome(claim, before, identity).0));
     let verdict = if verdict == Verdict::Ok { proven(&before) } else { verdict };
-    let (chapter, says, identity) = (step_name(number).to_owned(), claim.says.to_owned(), kind(identity).to_owned());
+    let (chapter, says, identity) =
+        (step_name(number).to_owned(), claim.says.to_owned(), kind(identity).to_owned());
     Told { claim: says, identity, verdict, events, before, hint: claim.hint_for(&chapter), chapter }
 }
 
 /// What holds is proven when the step before is refuted.
 fn proven(before: &Option<(String, Verdict)>) -> Verdict {
     match before {
-        Some((name, Verdict::Ok)) => Verdict::Untried(format!("proves nothing: it holds on {name} as well")),
+        Some((name, Verdict::Ok)) => {
+            Verdict::Untried(format!("proves nothing: it holds on {name} as well"))
+        }
         Some((name, Verdict::Untried(why))) => {
             Verdict::Untried(format!("proves nothing: it could not be tried on {name}: {why}"))
         }

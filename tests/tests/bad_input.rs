@@ -5,7 +5,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use harness::{Identity, Launch, Output, STEPS, Scratch, Step, processes_with_argument, suite, test, wait_until};
+use harness::{
+    Identity, Launch, Output, STEPS, Scratch, Step, processes_with_argument, suite, test,
+    wait_until,
+};
 use libtest_mimic::Trial;
 
 /// One bad input.
@@ -39,8 +42,14 @@ fn main() -> ExitCode {
     cases.extend(of_the_options());
     let mut tests: Vec<Trial> = cases.into_iter().flat_map(trials).collect();
     for identity in [Identity::Root, Identity::User] {
-        tests.push(test("a closed descriptor does not change the exit code", identity, move || closed(identity)));
-        tests.push(test("an address that is in use is refused", identity, move || address_in_use(identity)));
+        tests.push(test(
+            "a closed descriptor does not change the exit code",
+            identity,
+            move || closed(identity),
+        ));
+        tests.push(test("an address that is in use is refused", identity, move || {
+            address_in_use(identity)
+        }));
     }
     tests.push(test("steps 01 to 04 without root", Identity::User, without_root));
     suite(tests, false)
@@ -48,7 +57,8 @@ fn main() -> ExitCode {
 
 fn trials(case: Case) -> impl Iterator<Item = Trial> {
     let identities = [Identity::Root, Identity::User].into_iter();
-    let identities = identities.filter(move |identity| case.only.is_none_or(|only| only == *identity));
+    let identities =
+        identities.filter(move |identity| case.only.is_none_or(|only| only == *identity));
     identities.map(move |identity| test(case.says, identity, move || case.check(identity)))
 }
 
@@ -85,11 +95,19 @@ fn expect_told(output: &Output, code: i32, names: &str, hint: bool) -> Result<()
     ensure!(told.to_lowercase().starts_with("error:"), "does not begin with `Error:`: {told}");
     ensure!(told.contains(names), "does not name {names}: {told}");
     ensure!(!hint || told.contains("\nhint: "), "has no hint: {told}");
-    ensure!(!told.contains("panicked") && told.lines().count() <= 8, "not a message for a user: {told}");
+    ensure!(
+        !told.contains("panicked") && told.lines().count() <= 8,
+        "not a message for a user: {told}"
+    );
     Ok(())
 }
 
-fn case(says: &'static str, code: i32, names: &'static str, input: fn(&Step) -> Result<Input<'_>>) -> Case {
+fn case(
+    says: &'static str,
+    code: i32,
+    names: &'static str,
+    input: fn(&Step) -> Result<Input<'_>>,
+) -> Case {
     Case { says, steps: (1, STEPS.len()), only: None, code, names, hint: code != USAGE, input }
 }
 
@@ -113,7 +131,8 @@ fn of_the_rootfs() -> Vec<Case> {
             file.write("")?;
             tried_on(step, file)
         }),
-        case("an empty rootfs", NOT_FOUND, "sh", |step| tried_on(step, step.host().directory()?)).steps(1, 5),
+        case("an empty rootfs", NOT_FOUND, "sh", |step| tried_on(step, step.host().directory()?))
+            .steps(1, 5),
         case("an empty rootfs, on which /proc is to be mounted", OURS, "/proc", |step| {
             tried_on(step, step.host().directory()?)
         })
@@ -126,9 +145,15 @@ fn of_the_rootfs() -> Vec<Case> {
 
 fn of_the_command() -> Vec<Case> {
     vec![
-        case("a command that is not there", NOT_FOUND, "no-such-command", |step| run(step, "no-such-command")),
-        case("a path that is not there", NOT_FOUND, "/no/such/command", |step| run(step, "/no/such/command")),
-        case("a command that is not executable", NOT_EXECUTABLE, "/plain", |step| made(step, b"#!/bin/sh\n", 0o644)),
+        case("a command that is not there", NOT_FOUND, "no-such-command", |step| {
+            run(step, "no-such-command")
+        }),
+        case("a path that is not there", NOT_FOUND, "/no/such/command", |step| {
+            run(step, "/no/such/command")
+        }),
+        case("a command that is not executable", NOT_EXECUTABLE, "/plain", |step| {
+            made(step, b"#!/bin/sh\n", 0o644)
+        }),
         case("a command that is a directory", NOT_EXECUTABLE, "/etc", |step| run(step, "/etc")),
         case("a text without #!", NOT_EXECUTABLE, "/plain", |step| made(step, b"text", 0o755)),
         case("an empty file", NOT_EXECUTABLE, "/plain", |step| made(step, b"", 0o755)),
@@ -153,13 +178,25 @@ fn of_the_command() -> Vec<Case> {
 
 fn of_the_options() -> Vec<Case> {
     vec![
-        case("an option that does not exist", USAGE, "--no-such-option", |step| words(step, &["--no-such-option"])),
-        case("an empty host name", USAGE, "--hostname", |step| words(step, &["--hostname", ""])).steps(3, 9),
-        case("a host name of 65 bytes", USAGE, "65 bytes", |step| words(step, &["--hostname", &"x".repeat(65)]))
+        case("an option that does not exist", USAGE, "--no-such-option", |step| {
+            words(step, &["--no-such-option"])
+        }),
+        case("an empty host name", USAGE, "--hostname", |step| words(step, &["--hostname", ""]))
             .steps(3, 9),
-        case("an empty domain name", USAGE, "--domainname", |step| words(step, &["--domainname", ""])).steps(3, 9),
-        case("a map that is not three numbers", USAGE, "0:0", |step| words(step, &["--uid-map", "0:0"])).steps(5, 9),
-        case("a map of no ids", USAGE, "0:0:0", |step| words(step, &["--gid-map", "0:0:0"])).steps(5, 9),
+        case("a host name of 65 bytes", USAGE, "65 bytes", |step| {
+            words(step, &["--hostname", &"x".repeat(65)])
+        })
+        .steps(3, 9),
+        case("an empty domain name", USAGE, "--domainname", |step| {
+            words(step, &["--domainname", ""])
+        })
+        .steps(3, 9),
+        case("a map that is not three numbers", USAGE, "0:0", |step| {
+            words(step, &["--uid-map", "0:0"])
+        })
+        .steps(5, 9),
+        case("a map of no ids", USAGE, "0:0:0", |step| words(step, &["--gid-map", "0:0:0"]))
+            .steps(5, 9),
         case("maps that overlap inside", USAGE, "0:100000:2 and 1:200000:1 overlap", |step| {
             words(step, &["--uid-map", "0:100000:2", "--uid-map", "1:200000:1"])
         })
@@ -172,26 +209,52 @@ fn of_the_options() -> Vec<Case> {
             words(step, &["--no-map", "--uid-map", "0:0:1"])
         })
         .steps(5, 9),
-        case("a map of another user's id", OURS, "uid_map", |step| words(step, &["--uid-map", "0:0:1"]))
-            .steps(5, 9)
-            .only(Identity::User),
-        case("a map of ids that others own", OURS, "gid_map", |step| words(step, &["--gid-map", "0:100000:65536"]))
-            .steps(5, 9)
-            .only(Identity::User),
-        case("something that is no address", USAGE, "300.1.1.1/24", |step| words(step, &["--ip", "300.1.1.1/24"]))
-            .steps(7, 9),
-        case("an address without its prefix length", USAGE, "10.77.0.1", |step| words(step, &["--ip", "10.77.0.1"]))
-            .steps(7, 9),
-        case("the address of a network", USAGE, "10.77.0.0", |step| words(step, &["--ip", "10.77.0.0/24"])).steps(7, 9),
-        case("a broadcast address", USAGE, "10.77.0.255", |step| words(step, &["--ip", "10.77.0.255/24"])).steps(7, 9),
-        case("a loopback address", USAGE, "127.0.0.1", |step| words(step, &["--ip", "127.0.0.1/8"])).steps(7, 9),
-        case("a prefix length of 32", USAGE, "10.77.0.1/32", |step| words(step, &["--ip", "10.77.0.1/32"])).steps(7, 9),
+        case("a map of another user's id", OURS, "uid_map", |step| {
+            words(step, &["--uid-map", "0:0:1"])
+        })
+        .steps(5, 9)
+        .only(Identity::User),
+        case("a map of ids that others own", OURS, "gid_map", |step| {
+            words(step, &["--gid-map", "0:100000:65536"])
+        })
+        .steps(5, 9)
+        .only(Identity::User),
+        case("something that is no address", USAGE, "300.1.1.1/24", |step| {
+            words(step, &["--ip", "300.1.1.1/24"])
+        })
+        .steps(7, 9),
+        case("an address without its prefix length", USAGE, "10.77.0.1", |step| {
+            words(step, &["--ip", "10.77.0.1"])
+        })
+        .steps(7, 9),
+        case("the address of a network", USAGE, "10.77.0.0", |step| {
+            words(step, &["--ip", "10.77.0.0/24"])
+        })
+        .steps(7, 9),
+        case("a broadcast address", USAGE, "10.77.0.255", |step| {
+            words(step, &["--ip", "10.77.0.255/24"])
+        })
+        .steps(7, 9),
+        case("a loopback address", USAGE, "127.0.0.1", |step| {
+            words(step, &["--ip", "127.0.0.1/8"])
+        })
+        .steps(7, 9),
+        case("a prefix length of 32", USAGE, "10.77.0.1/32", |step| {
+            words(step, &["--ip", "10.77.0.1/32"])
+        })
+        .steps(7, 9),
         case("no CPUs", USAGE, "--cpus", |step| words(step, &["--cpus", "0"])).steps(8, 9),
-        case("less than no CPUs", USAGE, "--cpus", |step| words(step, &["--cpus", "-1"])).steps(8, 9),
-        case("CPUs that are no number", USAGE, "--cpus", |step| words(step, &["--cpus", "nan"])).steps(8, 9),
-        case("more CPUs than the machine has", USAGE, "CPUs", |step| words(step, &["--cpus", "1000000"])).steps(8, 9),
+        case("less than no CPUs", USAGE, "--cpus", |step| words(step, &["--cpus", "-1"]))
+            .steps(8, 9),
+        case("CPUs that are no number", USAGE, "--cpus", |step| words(step, &["--cpus", "nan"]))
+            .steps(8, 9),
+        case("more CPUs than the machine has", USAGE, "CPUs", |step| {
+            words(step, &["--cpus", "1000000"])
+        })
+        .steps(8, 9),
         case("no memory", USAGE, "--memory", |step| words(step, &["--memory", "0"])).steps(8, 9),
-        case("a unit that does not exist", USAGE, "12Q", |step| words(step, &["--memory", "12Q"])).steps(8, 9),
+        case("a unit that does not exist", USAGE, "12Q", |step| words(step, &["--memory", "12Q"]))
+            .steps(8, 9),
         case("more memory than a number can say", USAGE, "--memory", |step| {
             words(step, &["--memory", "99999999999999999999G"])
         })
@@ -206,7 +269,8 @@ fn tried_on(step: &Step, rootfs: Scratch) -> Result<Input<'_>> {
 
 fn without<'a>(step: &'a Step, directory: &str) -> Result<Input<'a>> {
     let rootfs = step.host().copy_of_rootfs()?;
-    fs::remove_dir_all(rootfs.here.join(directory)).with_context(|| format!("remove {directory}"))?;
+    fs::remove_dir_all(rootfs.here.join(directory))
+        .with_context(|| format!("remove {directory}"))?;
     tried_on(step, rootfs)
 }
 
@@ -222,7 +286,8 @@ fn words<'a>(step: &'a Step, words: &[&str]) -> Result<Input<'a>> {
 fn bare_rootfs(step: &Step) -> Result<Scratch> {
     let rootfs = step.host().directory()?;
     for directory in ["proc", "dev", "sys", "tmp", "etc"] {
-        fs::create_dir(rootfs.here.join(directory)).with_context(|| format!("mkdir {directory}"))?;
+        fs::create_dir(rootfs.here.join(directory))
+            .with_context(|| format!("mkdir {directory}"))?;
         step.host().give(&rootfs.here.join(directory))?;
     }
     Ok(rootfs)
@@ -243,7 +308,12 @@ fn without_root() -> Result<()> {
         let step = Step::without_root(number)?;
         let output = step.launch().attempt(&["sh", "-c", ":"])?;
         expect_told(&output, OURS, "Operation not permitted", true).with_context(|| step.name())?;
-        ensure!(output.stderr.contains("sudo"), "{}: does not say sudo: {}", step.name(), output.stderr);
+        ensure!(
+            output.stderr.contains("sudo"),
+            "{}: does not say sudo: {}",
+            step.name(),
+            output.stderr
+        );
     }
     Ok(())
 }
@@ -255,13 +325,18 @@ fn closed(identity: Identity) -> Result<()> {
         for descriptors in [vec![0], vec![1], vec![2], vec![0, 1, 2]] {
             let output = step.launch().closing(&descriptors).attempt(&["sh", "-c", "exit 7"])?;
             let (name, code) = (step.name(), output.code());
-            ensure!(code == 7, "{name} without {descriptors:?}: exit code {code}: {}", output.stderr);
+            ensure!(
+                code == 7,
+                "{name} without {descriptors:?}: exit code {code}: {}",
+                output.stderr
+            );
         }
     }
     Ok(())
 }
 
-/// Only where containers share a host: an ordinary user's each have one of their own from step 07 on.
+/// Only where containers share a host: an ordinary user's each have one of their own from step 07
+/// on.
 fn address_in_use(identity: Identity) -> Result<()> {
     if identity == Identity::User {
         return harness::skip(

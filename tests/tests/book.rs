@@ -1,11 +1,14 @@
-//! Keeps the book true: what README.md and docs/src/*.md show in a `console` block is run again and compared.
+//! Keeps the book true: what README.md and docs/src/*.md show in a `console` block is run again and
+//! compared.
 //!
-//! A line that begins with `$ ` is a command, lines that begin with `> ` continue it, and the others are what it prints,
-//! with snapbox's wildcards: `[..]` within a line, `...` for lines. Each block has one sh(1), at the top of the workspace.
+//! A line that begins with `$ ` is a command, lines that begin with `> ` continue it, and the
+//! others are what it prints, with snapbox's wildcards: `[..]` within a line, `...` for lines. Each
+//! block has one sh(1), at the top of the workspace.
 //!
-//! Blocks marked `console,root` are for root alone, `console,user` for everybody else, and `console,ignore` for nobody.
-//! A block that asks for root is skipped where there is neither root nor a sudo that needs no password.
-//! `SNAPSHOTS=overwrite cargo test -p harness --test book` writes into the pages what is printed today.
+//! Blocks marked `console,root` are for root alone, `console,user` for everybody else, and
+//! `console,ignore` for nobody. A block that asks for root is skipped where there is neither root
+//! nor a sudo that needs no password. `SNAPSHOTS=overwrite cargo test -p harness --test book`
+//! writes into the pages what is printed today.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -21,15 +24,20 @@ use snapbox::{Data, IntoData};
 /// For all commands of one block, in seconds.
 const LIMIT: &str = "60";
 
-/// How far a CPU figure may be from the one in the book: in total, and in one second, which is but ten periods of a quota.
+/// How far a CPU figure may be from the one in the book: in total, and in one second, which is but
+/// ten periods of a quota.
 const CPU_TOLERANCES: [(&str, f64); 2] = [("total", 0.03), ("second", 0.1)];
 
 /// Ends what a command prints; no program of the book prints it.
 const MARK: &str = "\u{1e}\n";
 
 /// Why a block is not run.
-const REASONS: [&str; 4] =
-    ["not to be run", "for root alone", "for an ordinary user", "needs root, and there is no sudo without a password"];
+const REASONS: [&str; 4] = [
+    "not to be run",
+    "for root alone",
+    "for an ordinary user",
+    "needs root, and there is no sudo without a password",
+];
 
 /// A fenced block and its first line, counted from 0.
 struct Block {
@@ -68,7 +76,8 @@ fn top() -> &'static Path {
 fn pages() -> Result<Vec<PathBuf>> {
     let files = fs::read_dir(top().join("docs/src")).context("docs/src")?;
     let names: std::io::Result<Vec<_>> = files.map(|file| Ok(file?.file_name())).collect();
-    let mut pages: Vec<_> = names?.into_iter().map(|name| Path::new("docs/src").join(name)).collect();
+    let mut pages: Vec<_> =
+        names?.into_iter().map(|name| Path::new("docs/src").join(name)).collect();
     pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
     pages.push("README.md".into());
     pages.sort();
@@ -92,7 +101,8 @@ fn trial(page: PathBuf) -> Result<Trial> {
     }
     let ignored = all > 0 && blocks.is_empty();
     let check = move || links(&page, &text).and_then(|()| check(&page, &text, &blocks));
-    Ok(Trial::test(name, move || check().map_err(|error| format!("{error:#}").into())).with_ignored_flag(ignored))
+    Ok(Trial::test(name, move || check().map_err(|error| format!("{error:#}").into()))
+        .with_ignored_flag(ignored))
 }
 
 fn blocks(text: &str) -> Result<Vec<Block>> {
@@ -102,7 +112,11 @@ fn blocks(text: &str) -> Result<Vec<Block>> {
         let Some(kind) = line.strip_prefix("```console") else { continue };
         let body: Vec<_> = lines.by_ref().take_while(|(_, line)| *line != "```").collect();
         let exchanges = exchanges(&body).with_context(|| format!("line {}", start + 1))?;
-        ensure!(["", ",root", ",user", ",ignore"].contains(&kind), "line {}: console{kind}", start + 1);
+        ensure!(
+            ["", ",root", ",user", ",ignore"].contains(&kind),
+            "line {}: console{kind}",
+            start + 1
+        );
         blocks.push(Block { kind: kind.to_owned(), start, exchanges });
     }
     Ok(blocks)
@@ -112,7 +126,11 @@ fn exchanges(body: &[(usize, &str)]) -> Result<Vec<Exchange>> {
     let mut exchanges: Vec<Exchange> = Vec::new();
     for &(start, line) in body {
         if let Some(command) = line.strip_prefix("$ ") {
-            exchanges.push(Exchange { start, command: vec![command.to_owned()], ..Exchange::default() });
+            exchanges.push(Exchange {
+                start,
+                command: vec![command.to_owned()],
+                ..Exchange::default()
+            });
             continue;
         }
         let last = exchanges.last_mut().context("the block does not begin with a command")?;
@@ -142,11 +160,13 @@ impl Block {
         lines.any(|line| words.iter().any(|word| line.contains(word)))
     }
 
-    /// The commands that print something else than the book says. CPU figures get a second and a third try: another
-    /// process may have been busy. A limit that does not hold fails them all.
+    /// The commands that print something else than the book says. CPU figures get a second and a
+    /// third try: another process may have been busy. A limit that does not hold fails them all.
     fn differing(&self) -> Result<Vec<(&Exchange, Data)>> {
-        let figures =
-            self.exchanges.iter().any(|exchange| exchange.expected.lines().any(|line| figure(line).is_some()));
+        let figures = self
+            .exchanges
+            .iter()
+            .any(|exchange| exchange.expected.lines().any(|line| figure(line).is_some()));
         let mut tries = if figures { 3 } else { 1 };
         loop {
             tries -= 1;
@@ -168,7 +188,8 @@ impl Block {
         Ok(compared.flatten().collect())
     }
 
-    /// Runs the commands and returns what each has printed. What goes on in the background may do so.
+    /// Runs the commands and returns what each has printed. What goes on in the background may do
+    /// so.
     fn run(&self) -> Result<Vec<String>> {
         let mut script = "exec 2>&1\n".to_owned();
         if geteuid().is_root() {
@@ -192,7 +213,10 @@ impl Block {
         let printed = String::from_utf8_lossy(&fs::read(output.path())?).into_owned();
         let parts: Vec<String> = printed.split(MARK).map(trim_lines).collect();
         ensure!(status.code() != Some(124), "not finished after {LIMIT} s:\n{printed}");
-        ensure!(parts.len() == self.exchanges.len() + 1, "ended before its last command ({status}):\n{printed}");
+        ensure!(
+            parts.len() == self.exchanges.len() + 1,
+            "ended before its last command ({status}):\n{printed}"
+        );
         Ok(parts)
     }
 }
@@ -230,26 +254,37 @@ fn rewrite(page: &Path, text: &str, edits: &[(&Exchange, String)]) -> Result<()>
         let first = exchange.start + exchange.command.len();
         lines.splice(first..first + exchange.expected.lines().count(), printed.lines());
     }
-    fs::write(top().join(page), lines.join("\n") + "\n").with_context(|| format!("write {}", page.display()))
+    fs::write(top().join(page), lines.join("\n") + "\n")
+        .with_context(|| format!("write {}", page.display()))
 }
 
 fn difference(page: &Path, exchange: &Exchange, actual: &Data) -> Result<String> {
     let expected = Data::text(&exchange.expected);
     let (line, command) = (exchange.start + 1, exchange.command.join("\n> "));
     let mut text = format!("\n{}:{line}: $ {command}\n", page.display());
-    write_diff(&mut text, &expected, actual, Some(&"the book"), Some(&"this machine"), Palette::plain())?;
+    write_diff(
+        &mut text,
+        &expected,
+        actual,
+        Some(&"the book"),
+        Some(&"this machine"),
+        Palette::plain(),
+    )?;
     Ok(text)
 }
 
 /// Takes from `expected` the CPU figures that `printed` comes near to.
 fn like_expected(expected: &str, printed: &str) -> String {
     let near = |a: &str, b: &str| {
-        let tolerance = CPU_TOLERANCES.iter().find(|(word, _)| a.starts_with(word) && b.starts_with(word));
+        let tolerance =
+            CPU_TOLERANCES.iter().find(|(word, _)| a.starts_with(word) && b.starts_with(word));
         let figures = figure(a).zip(figure(b)).zip(tolerance);
         figures.is_some_and(|((a, b), (_, tolerance))| (a - b).abs() <= tolerance + 1e-9)
     };
     let mut book = expected.lines().map(Some).chain(std::iter::repeat(None));
-    let lines = printed.lines().map(|line| book.next().flatten().filter(|book| near(line, book)).unwrap_or(line));
+    let lines = printed
+        .lines()
+        .map(|line| book.next().flatten().filter(|book| near(line, book)).unwrap_or(line));
     lines.map(|line| format!("{line}\n")).collect()
 }
 
@@ -261,8 +296,11 @@ fn figure(line: &str) -> Option<f64> {
 /// Every link to a file of ours, and every include, leads to a file that is there.
 fn links(page: &Path, text: &str) -> Result<()> {
     let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let includes = text.split("{{#include ").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
-    for target in links.chain(includes).filter(|target| !target.is_empty() && !target.contains("://")) {
+    let includes =
+        text.split("{{#include ").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
+    for target in
+        links.chain(includes).filter(|target| !target.is_empty() && !target.contains("://"))
+    {
         let file = top().join(page).with_file_name(target);
         ensure!(file.exists(), "{}: there is no {target}", page.display());
     }

@@ -1,4 +1,5 @@
-//! How every attack ends from inside every step: as tests/escape.expected has it, which was read over by hand.
+//! How every attack ends from inside every step: as tests/escape.expected has it, which was read
+//! over by hand.
 //!
 //! `SNAPSHOTS=overwrite cargo test -p harness --test escape` records what is found today.
 
@@ -24,7 +25,9 @@ fn main() -> ExitCode {
             }
         };
     }
-    let each = identities.into_iter().flat_map(|identity| (1..=STEPS.len()).map(move |number| (number, identity)));
+    let each = identities
+        .into_iter()
+        .flat_map(|identity| (1..=STEPS.len()).map(move |number| (number, identity)));
     let tests = each.map(|(number, identity)| {
         let says = format!("from inside {} every attack ends as recorded", STEPS[number - 1]);
         test(says, identity, move || compare(number, identity))
@@ -36,7 +39,8 @@ fn record(identity: Identity) -> Result<()> {
     if identity == Identity::Root && !geteuid().is_root() {
         return Ok(()); // that half of the file stays
     }
-    let columns = (0..=STEPS.len()).map(|number| from_step(number, identity)).collect::<Result<Vec<_>>>()?;
+    let columns =
+        (0..=STEPS.len()).map(|number| from_step(number, identity)).collect::<Result<Vec<_>>>()?;
     let mut expectation = Expectation::read()?;
     expectation.record(identity, &columns, &free()?);
     fs::write(Expectation::path(), expectation.text()).context("write tests/escape.expected")
@@ -50,15 +54,18 @@ fn compare(number: usize, identity: Identity) -> Result<()> {
         let (answer, free) = (&found[attack.name], host[attack.name].mark);
         let expected = expectation.get(attack.name, identity, number);
         if expected.is_none_or(|expected| differs(expected, answer.mark, free, number)) {
-            changed
-                .push(format!("{}: expected {expected:?}, found {:?}: {}", attack.name, answer.mark, answer.evidence));
+            changed.push(format!(
+                "{}: expected {expected:?}, found {:?}: {}",
+                attack.name, answer.mark, answer.evidence
+            ));
         }
     }
     ensure!(changed.is_empty(), "{}", changed.join("\n"));
     Ok(())
 }
 
-/// `free` is how it ends here without a container: what this machine stops anyway may be stopped inside, too.
+/// `free` is how it ends here without a container: what this machine stops anyway may be stopped
+/// inside, too.
 fn differs(expected: Mark, found: Mark, free: Mark, number: usize) -> bool {
     match (expected, found) {
         (_, Mark::Succeeded) if number == STEPS.len() => true, // the complete container withstands all

@@ -1,4 +1,5 @@
-//! What a container leaves on the machine: nothing. One test at a time, for they look at the machine as a whole.
+//! What a container leaves on the machine: nothing. One test at a time, for they look at the
+//! machine as a whole.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,11 +9,13 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::{FileId, Identity, Launch, Launched, Process, STEPS, Scratch, Step, suite, test, wait_until};
+use harness::{
+    FileId, Identity, Launch, Launched, Process, STEPS, Scratch, Step, suite, test, wait_until,
+};
 use libtest_mimic::Trial;
 
-/// The kernel takes a moment: a link goes 50 ms after the last process of its namespace, and a process 1 that reaps
-/// orphans only now and then may leave zombies for a second or two.
+/// The kernel takes a moment: a link goes 50 ms after the last process of its namespace, and a
+/// process 1 that reaps orphans only now and then may leave zombies for a second or two.
 const A_MOMENT: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
@@ -20,11 +23,15 @@ fn main() -> ExitCode {
     for identity in [Identity::Root, Identity::User] {
         for (index, name) in STEPS.iter().enumerate() {
             let number = index + 1;
-            tests.push(test(format!("{name} leaves nothing"), identity, move || leaves_nothing(number, identity)));
+            tests.push(test(format!("{name} leaves nothing"), identity, move || {
+                leaves_nothing(number, identity)
+            }));
             let killed = format!("{name}, killed while it starts, leaves nothing");
             tests.push(test(killed, identity, move || killed_while_starting(number, identity)));
         }
-        tests.push(test("twenty at once do not disturb each other", identity, move || twenty_at_once(identity)));
+        tests.push(test("twenty at once do not disturb each other", identity, move || {
+            twenty_at_once(identity)
+        }));
     }
     suite(tests, true)
 }
@@ -54,21 +61,33 @@ impl State {
 }
 
 fn names(directory: &Path) -> Result<BTreeSet<String>> {
-    let entries = fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))?;
+    let entries =
+        fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))?;
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// The control groups of containers, in all hierarchies, below the group that we are in or beside it.
+/// The control groups of containers, in all hierarchies, below the group that we are in or beside
+/// it.
 fn groups() -> Result<BTreeSet<PathBuf>> {
     let own = Process { pid: std::process::id() as i32 };
     let mounts = own.mounts()?.into_iter().filter(|mount| mount.fstype.starts_with("cgroup"));
-    let paths: Vec<String> =
-        own.file("cgroup")?.lines().filter_map(|line| Some(line.splitn(3, ':').nth(2)?.into())).collect();
+    let paths: Vec<String> = own
+        .file("cgroup")?
+        .lines()
+        .filter_map(|line| Some(line.splitn(3, ':').nth(2)?.into()))
+        .collect();
     let mut found = BTreeSet::new();
     for mount in mounts {
-        for path in paths.iter().map(|path| Path::new(&mount.point).join(path.trim_start_matches('/'))) {
-            for directory in [Some(path.as_path()), path.parent()].into_iter().flatten().filter(|path| path.is_dir()) {
-                let own = names(directory)?.into_iter().filter(|name| name.starts_with("container-"));
+        for path in
+            paths.iter().map(|path| Path::new(&mount.point).join(path.trim_start_matches('/')))
+        {
+            for directory in [Some(path.as_path()), path.parent()]
+                .into_iter()
+                .flatten()
+                .filter(|path| path.is_dir())
+            {
+                let own =
+                    names(directory)?.into_iter().filter(|name| name.starts_with("container-"));
                 found.extend(own.map(|name| directory.join(name)));
             }
         }
@@ -76,7 +95,8 @@ fn groups() -> Result<BTreeSet<PathBuf>> {
     Ok(found)
 }
 
-/// The machine before, and the processes that belong to this experiment: theirs is a rootfs that nobody else has.
+/// The machine before, and the processes that belong to this experiment: theirs is a rootfs that
+/// nobody else has.
 struct Watch {
     before: State,
     mounts_of_host: String,
@@ -93,7 +113,9 @@ impl Watch {
     /// All is as before, after a moment.
     fn expect_nothing_left(&self, step: &Step) -> Result<()> {
         let _ = wait_until("all is gone", A_MOMENT, || {
-            Ok(self.processes()?.is_empty() && State::now()? == self.before && self.mount_changes(step)?.is_empty())
+            Ok(self.processes()?.is_empty()
+                && State::now()? == self.before
+                && self.mount_changes(step)?.is_empty())
         });
         let left = self.processes()?;
         ensure!(left.is_empty(), "processes are left: {left:?}");
@@ -111,7 +133,11 @@ impl Watch {
     fn processes(&self) -> Result<Vec<Process>> {
         let (id, path) = (FileId::of(&self.rootfs.here)?, self.rootfs.arg());
         let mut left = harness::processes_with_argument(path);
-        left.extend(Process::all().into_iter().filter(|process| process.root().is_ok_and(|root| root == id)));
+        left.extend(
+            Process::all()
+                .into_iter()
+                .filter(|process| process.root().is_ok_and(|root| root == id)),
+        );
         Ok(left)
     }
 }
@@ -140,11 +166,14 @@ fn killed_while_starting(number: usize, identity: Identity) -> Result<()> {
     watch.expect_nothing_left(&step)
 }
 
-/// Where root starts it there is more to be left: a control group, and processes that are not root's own.
+/// Where root starts it there is more to be left: a control group, and processes that are not
+/// root's own.
 fn with_all<'a>(step: &Step, launch: Launch<'a>) -> Launch<'a> {
     let range = "0:100000:65536";
     match step.identity {
-        Identity::Root => launch.option("--pids", "100").option("--uid-map", range).option("--gid-map", range),
+        Identity::Root => {
+            launch.option("--pids", "100").option("--uid-map", range).option("--gid-map", range)
+        }
         Identity::User => launch,
     }
 }
@@ -154,7 +183,8 @@ fn twenty_at_once(identity: Identity) -> Result<()> {
     let step = Step::on_machines_network(STEPS.len(), identity)?;
     let watch = Watch::new(&step)?;
     let launch = with_all(&step, step.launch().rootfs(&watch.rootfs));
-    let launched: Result<Vec<Launched>> = (0..20).map(|_| launch.spawn(&["sh", "-c", "sleep 1; exit 7"])).collect();
+    let launched: Result<Vec<Launched>> =
+        (0..20).map(|_| launch.spawn(&["sh", "-c", "sleep 1; exit 7"])).collect();
     for mut launched in launched? {
         let output = launched.wait()?;
         ensure!(output.code() == 7, "exit code {}: {}", output.code(), output.stderr);
@@ -164,5 +194,6 @@ fn twenty_at_once(identity: Identity) -> Result<()> {
 
 fn kill(process: &Process) -> Result<()> {
     let pid = nix::unistd::Pid::from_raw(process.pid);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).with_context(|| format!("kill {}", process.pid))
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)
+        .with_context(|| format!("kill {}", process.pid))
 }

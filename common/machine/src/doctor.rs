@@ -1,5 +1,5 @@
-//! What this machine allows, chapter by chapter. Whatever can be tried is tried, in children that have namespaces of
-//! their own; nothing of the machine is changed.
+//! What this machine allows, chapter by chapter. Whatever can be tried is tried, in children that
+//! have namespaces of their own; nothing of the machine is changed.
 
 mod cgroups;
 mod confinement;
@@ -38,20 +38,27 @@ pub fn examine() -> Report {
     let root = geteuid().is_root();
     let toolchain = toolchain::ask();
     let first = if root { 1 } else { FIRST_FOR_ALL };
-    let containers: Vec<_> = (first..=CHAPTERS.len()).map(|chapter| Trial::Chapter(chapter).start()).collect();
+    let containers: Vec<_> =
+        (first..=CHAPTERS.len()).map(|chapter| Trial::Chapter(chapter).start()).collect();
     let bridge = Trial::Bridge.start();
     let ids = Trial::Ids.start();
-    let limits = cgroups::CONTROLLERS.map(|controller| (controller, Trial::Limit(controller).start()));
+    let limits =
+        cgroups::CONTROLLERS.map(|controller| (controller, Trial::Limit(controller).start()));
 
-    let mut parts = vec![Part::new("this machine", [kernel::findings(), confinement::findings()].concat())];
+    let mut parts =
+        vec![Part::new("this machine", [kernel::findings(), confinement::findings()].concat())];
     if !root {
         parts.push(Part::new("01 to 04", vec![confinement::sudo()]));
     }
     for ((name, has), container) in CHAPTERS[first - 1..].iter().zip(containers) {
-        parts.push(Part::new(name, vec![container.finish().finding("a container", has, Verdict::Missing)]));
+        parts.push(Part::new(
+            name,
+            vec![container.finish().finding("a container", has, Verdict::Missing)],
+        ));
     }
     let mut add = |chapter: &str, findings: Vec<Finding>| {
-        let part = parts.iter_mut().find(|part| part.name == chapter).expect("a chapter for everybody");
+        let part =
+            parts.iter_mut().find(|part| part.name == chapter).expect("a chapter for everybody");
         part.findings.extend(findings);
     };
     add("07 net", vec![containers::bridge(bridge)]);

@@ -19,7 +19,8 @@ pub enum Manager {
     Zypper,
 }
 
-/// Its program, what brings its lists up to date where it does not do so by itself, and what installs without asking.
+/// Its program, what brings its lists up to date where it does not do so by itself, and what
+/// installs without asking.
 const COMMANDS: [(Manager, &str, &[&str], &[&str]); 5] = [
     (Manager::Apt, "apt-get", &["update"], &["install", "--yes", "--no-install-recommends"]),
     (Manager::Dnf, "dnf", &[], &["install", "--assumeyes"]),
@@ -31,7 +32,10 @@ const COMMANDS: [(Manager, &str, &[&str], &[&str]); 5] = [
 impl Manager {
     /// The one of this machine.
     pub fn here() -> Option<Manager> {
-        COMMANDS.iter().find(|(_, program, ..)| programs::on_path(program).is_some()).map(|(manager, ..)| *manager)
+        COMMANDS
+            .iter()
+            .find(|(_, program, ..)| programs::on_path(program).is_some())
+            .map(|(manager, ..)| *manager)
     }
 
     /// What must be run before, if anything.
@@ -51,7 +55,8 @@ impl Manager {
     /// The same for who is root by then.
     pub fn install_as_root(self, packages: &[&'static str]) -> Vec<&'static str> {
         let (_, program, _, install) = COMMANDS[self as usize];
-        let words = install.iter().copied().chain(packages.iter().flat_map(|names| names.split(' ')));
+        let words =
+            install.iter().copied().chain(packages.iter().flat_map(|names| names.split(' ')));
         [program].into_iter().chain(words).collect()
     }
 }

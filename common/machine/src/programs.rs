@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-/// An ordinary user's PATH often leaves the last two out, and the course's programs look there all the same.
+/// An ordinary user's PATH often leaves the last two out, and the course's programs look there all
+/// the same.
 const SYSTEM: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
 /// What the shell would run by this name.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)).find(|file| is_program(file))
+    env::split_paths(&path)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join(name))
+        .find(|file| is_program(file))
 }
 
 /// What a root filesystem made from this machine would have by this name.

@@ -1,5 +1,6 @@
-//! Finds and removes what an interrupted experiment has left on the machine: processes, control groups, links, mounts and
-//! temporary directories of ours, and nothing else. What belongs to a container that runs is left alone.
+//! Finds and removes what an interrupted experiment has left on the machine: processes, control
+//! groups, links, mounts and temporary directories of ours, and nothing else. What belongs to a
+//! container that runs is left alone.
 
 mod groups;
 mod links;
@@ -55,10 +56,12 @@ pub struct Sum {
 /// Finds all things of one kind.
 type Find = fn(&Ours) -> Result<Vec<Found>>;
 
-/// What is looked for, in this order: a process keeps a group, a network namespace and a mount in use.
+/// What is looked for, in this order: a process keeps a group, a network namespace and a mount in
+/// use.
 const KINDS: [Find; 5] = [processes::find, groups::find, links::find, mounts::find, scratch::find];
 
-/// Sweeps the target directory that this program lies in, and further root filesystems. Each thing is told in a line.
+/// Sweeps the target directory that this program lies in, and further root filesystems. Each thing
+/// is told in a line.
 pub fn sweep(rootfs: &[PathBuf], dry_run: bool, mut tell: impl FnMut(String)) -> Result<Sum> {
     let mut sum = Sum::default();
     for find in KINDS {
@@ -95,6 +98,8 @@ fn removed(result: Result<()>, sum: &mut Sum) -> String {
 fn needs_root(error: &Error) -> bool {
     let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
     let errno = error.chain().find_map(|cause| cause.downcast_ref::<Errno>()).copied();
-    let refused = errno.or(io.map(Errno::from_raw)).is_some_and(|errno| matches!(errno, Errno::EPERM | Errno::EACCES));
+    let refused = errno
+        .or(io.map(Errno::from_raw))
+        .is_some_and(|errno| matches!(errno, Errno::EPERM | Errno::EACCES));
     refused && !geteuid().is_root()
 }

@@ -56,7 +56,8 @@ use Need::{Build, Inside, Target};
 /// All of them. The Rust toolchain stands apart: distributions' packages of it are often too old.
 #[rustfmt::skip]
 pub const TOOLS: &[Tool] = &[
-    //   program                      need    wanted by                         apt                dnf                pacman              apk                   zypper
+    //   program                      need    wanted by                         apt
+    // dnf                pacman              apk                   zypper
     tool(&["make"],                   Build,  "every chapter",                  ["make",            "make",            "make",             "make",               "make"]),
     tool(&["cc"],                     Build,  "every chapter, as the linker",   ["gcc libc6-dev",   "gcc",             "gcc",              "gcc musl-dev",       "gcc"]),
     tool(&["git"],                    Build,  "make diff-NN",                   ["git",             "git",             "git",              "git",                "git"]),

@@ -1,5 +1,5 @@
-//! Whether the doctor is right: its verdicts are compared with what the steps themselves do, on machines that allow less
-//! and less.
+//! Whether the doctor is right: its verdicts are compared with what the steps themselves do, on
+//! machines that allow less and less.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,7 +42,10 @@ const MACHINES: &[Machine] = &[
     machine("without user namespaces", &["APART", "echo 0 > /proc/sys/user/max_user_namespaces"]),
     machine("without network namespaces", &["APART", "echo 0 > /proc/sys/user/max_net_namespaces"]),
     machine("with a masked /proc", &["APART", "mount -t tmpfs none /proc/sys/kernel/random"]),
-    machine("without cgroup namespaces", &["APART", "echo 0 > /proc/sys/user/max_cgroup_namespaces"]),
+    machine(
+        "without cgroup namespaces",
+        &["APART", "echo 0 > /proc/sys/user/max_cgroup_namespaces"],
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -52,13 +55,21 @@ fn main() -> ExitCode {
             let says = format!("on a machine {} the steps do as the doctor says", machine.says);
             tests.push(test(says, identity, move || agrees(identity, machine)));
         }
-        tests.push(test("limits are set where the doctor says so", identity, move || limits(identity)));
+        tests.push(test("limits are set where the doctor says so", identity, move || {
+            limits(identity)
+        }));
         tests.push(test("the doctor changes nothing", identity, move || changes_nothing(identity)));
-        tests.push(test("its page is one to read, and there at once", identity, move || page(identity)));
-        tests.push(test("without programs it names them all", identity, move || without_programs(identity)));
+        tests.push(test("its page is one to read, and there at once", identity, move || {
+            page(identity)
+        }));
+        tests.push(test("without programs it names them all", identity, move || {
+            without_programs(identity)
+        }));
         tests.push(test("it tells which Linux this is", identity, move || kernels(identity)));
         tests.push(test("a masked /proc is told as a limit", identity, move || masked(identity)));
-        tests.push(test("limits on namespaces are told one by one", identity, move || no_namespaces(identity)));
+        tests.push(test("limits on namespaces are told one by one", identity, move || {
+            no_namespaces(identity)
+        }));
         tests.push(test("a cure that it prints does cure", identity, move || cured(identity)));
     }
     tests.push(test("without a way to be root it says so", Identity::User, without_sudo));
@@ -73,7 +84,9 @@ fn built(name: &str) -> String {
 /// The command, as it runs on that machine.
 fn on(machine: &Machine, command: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = match machine.words {
-        ["refuse", rest @ ..] => [built("refuse")].into_iter().chain(rest.iter().map(|&word| word.into())).collect(),
+        ["refuse", rest @ ..] => {
+            [built("refuse")].into_iter().chain(rest.iter().map(|&word| word.into())).collect()
+        }
         ["APART", prepare] => {
             let script = format!("{prepare} && exec \"$@\"");
             APART.map(str::to_owned).into_iter().chain(["-c".into(), script, "sh".into()]).collect()
@@ -92,7 +105,8 @@ fn attempt(launch: &Launch<'_>, machine: &Machine, command: &[&str]) -> Result<O
 /// What the doctor tells a program.
 fn ask(launch: &Launch<'_>, machine: &Machine) -> Result<Value> {
     let output = attempt(launch, machine, &[DOCTOR, "--json"])?;
-    let report: Value = serde_json::from_str(&output.stdout).with_context(|| output.stderr.clone())?;
+    let report: Value =
+        serde_json::from_str(&output.stdout).with_context(|| output.stderr.clone())?;
     ensure!(output.stderr.is_empty(), "noise: {}", output.stderr);
     let missing = verdicts(&report).any(|(_, finding)| finding["verdict"] == "missing");
     ensure!(
@@ -100,10 +114,17 @@ fn ask(launch: &Launch<'_>, machine: &Machine) -> Result<Value> {
         "followable is {}, and something missing: {missing}",
         report["followable"]
     );
-    ensure!(output.code() == i32::from(missing), "exit code {}, and something missing: {missing}", output.code());
+    ensure!(
+        output.code() == i32::from(missing),
+        "exit code {}, and something missing: {missing}",
+        output.code()
+    );
     for (part, finding) in verdicts(&report) {
         let bad = finding["verdict"] != "OK";
-        ensure!(finding["cure"].is_string() == bad, "{part}: a cure for what is bad, and only for that: {finding}");
+        ensure!(
+            finding["cure"].is_string() == bad,
+            "{part}: a cure for what is bad, and only for that: {finding}"
+        );
         ensure!(!bad || finding["because"] != "", "{part}: no reason: {finding}");
     }
     Ok(report)
@@ -121,10 +142,13 @@ fn verdicts(report: &Value) -> impl Iterator<Item = (&str, &Value)> {
 fn finding<'a>(report: &'a Value, part: &str, subject: &str) -> Result<&'a Value> {
     let mut all = verdicts(report);
     let found = all.find(|(name, finding)| name.starts_with(part) && finding["subject"] == subject);
-    found.map(|(_, finding)| finding).with_context(|| format!("nothing about {subject} in {part}: {report}"))
+    found
+        .map(|(_, finding)| finding)
+        .with_context(|| format!("nothing about {subject} in {part}: {report}"))
 }
 
-/// The doctor says that a chapter's container can be made where the chapter's step makes it, and nowhere else.
+/// The doctor says that a chapter's container can be made where the chapter's step makes it, and
+/// nowhere else.
 fn agrees(identity: Identity, machine: &Machine) -> Result<()> {
     let step = Step::new(STEPS.len(), identity)?;
     let launch = step.on_host();
@@ -157,13 +181,15 @@ const HERE: &Machine = &MACHINES[0];
 fn limits(identity: Identity) -> Result<()> {
     let step = Step::new(8, identity)?;
     let report = ask(&step.on_host(), HERE)?;
-    let (_, rest): (Vec<_>, Vec<_>) =
-        verdicts(&report).filter(|(part, _)| *part == "08 cgroup").partition(|(_, it)| it["subject"] == "layout");
+    let (_, rest): (Vec<_>, Vec<_>) = verdicts(&report)
+        .filter(|(part, _)| *part == "08 cgroup")
+        .partition(|(_, it)| it["subject"] == "layout");
     for (controller, option, value) in
         [("cpu", "--cpus", "0.5"), ("memory", "--memory", "64M"), ("pids", "--pids", "20")]
     {
-        let is_it =
-            |finding: &&Value| finding["subject"].as_str().is_some_and(|it| it.split(", ").any(|it| it == controller));
+        let is_it = |finding: &&Value| {
+            finding["subject"].as_str().is_some_and(|it| it.split(", ").any(|it| it == controller))
+        };
         let finding = rest.iter().map(|(_, finding)| *finding).find(is_it).context("no verdict")?;
         let output = step.launch().option(option, value).attempt(&["true"])?;
         let says = finding["verdict"] == "OK";
@@ -183,14 +209,23 @@ fn state(step: &Step) -> Result<BTreeSet<String>> {
     let mut state = BTreeSet::new();
     for mount in own.mounts()?.iter().filter(|mount| mount.fstype.starts_with("cgroup")) {
         collect(Path::new(&mount.point), &mut |dir| {
-            let passed_on = fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
+            let passed_on =
+                fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
             state.insert(format!("group {} {passed_on}", dir.display()));
         });
     }
     let debug = Path::new(DOCTOR).parent().context("target/debug")?;
-    for entry in [debug.join(".."), debug.join("../rootfs"), debug.to_owned()].iter().flat_map(fs::read_dir).flatten() {
+    for entry in [debug.join(".."), debug.join("../rootfs"), debug.to_owned()]
+        .iter()
+        .flat_map(fs::read_dir)
+        .flatten()
+    {
         let entry = entry.context("read target")?;
-        state.insert(format!("file {} {}", entry.path().display(), entry.metadata().context("stat")?.ctime()));
+        state.insert(format!(
+            "file {} {}",
+            entry.path().display(),
+            entry.metadata().context("stat")?.ctime()
+        ));
     }
     for setting in ["user/max_user_namespaces", "kernel/hostname", "net/ipv4/ip_forward"] {
         state.insert(format!("{setting} {:?}", fs::read_to_string(format!("/proc/sys/{setting}"))));
@@ -223,14 +258,19 @@ fn changes_nothing(identity: Identity) -> Result<()> {
     for machine in [HERE, named("where unshare is forbidden")?] {
         let (before, links) = (state(&step)?, links(own)?);
         let words = on(machine, &[DOCTOR]);
-        let mut doctor = step.on_host().spawn(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let mut doctor =
+            step.on_host().spawn(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
         while doctor.process().runs() {
             let now = self::links(own)?;
             ensure!(now == links, "while it runs: {links:?} became {now:?}");
         }
         doctor.wait()?;
         let after = state(&step)?;
-        ensure!(before == after, "changed: {:#?}", before.symmetric_difference(&after).collect::<Vec<_>>());
+        ensure!(
+            before == after,
+            "changed: {:#?}",
+            before.symmetric_difference(&after).collect::<Vec<_>>()
+        );
     }
     Ok(())
 }
@@ -254,21 +294,30 @@ fn page(identity: Identity) -> Result<()> {
     );
     let long = output.stdout.lines().find(|line| line.chars().count() > 100);
     ensure!(long.is_none(), "a line is too long: {long:?}");
-    ensure!(output.stdout.contains("\nAll nine chapters") == (output.code() == 0), "{}", output.stdout);
+    ensure!(
+        output.stdout.contains("\nAll nine chapters") == (output.code() == 0),
+        "{}",
+        output.stdout
+    );
     Ok(())
 }
 
 fn without_programs(identity: Identity) -> Result<()> {
     let step = Step::new(STEPS.len(), identity)?;
     let report = ask(&step.on_host().environment("PATH", ""), HERE)?;
-    for (name, verdict) in [("cc", "missing"), ("make", "missing"), ("rust", "missing"), ("strace", "limited")] {
+    for (name, verdict) in
+        [("cc", "missing"), ("make", "missing"), ("rust", "missing"), ("strace", "limited")]
+    {
         let finding = finding(&report, "programs", name)?;
         ensure!(finding["verdict"] == verdict, "{finding}");
     }
     // With a package manager on the way, the package.
     let bin = step.host().directory()?;
     bin.join("zypper").write("#!/bin/sh\n")?;
-    fs::set_permissions(bin.join("zypper").here, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    fs::set_permissions(
+        bin.join("zypper").here,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )?;
     let report = ask(&step.on_host().environment("PATH", bin.arg()), HERE)?;
     let cure = finding(&report, "programs", "ssh")?["cure"].as_str().unwrap_or_default();
     ensure!(cure.ends_with("zypper --non-interactive install openssh-clients"), "{cure}");
@@ -288,7 +337,8 @@ fn kernels(identity: Identity) -> Result<()> {
     for (release, subject, verdict) in cases {
         let file = step.host().directory()?.join("release");
         file.write(format!("{release}\n"))?;
-        let script = format!("mount --bind {} /proc/sys/kernel/osrelease && exec \"$@\"", file.arg());
+        let script =
+            format!("mount --bind {} /proc/sys/kernel/osrelease && exec \"$@\"", file.arg());
         let words = [&APART[..], &["-c", &script, "sh", DOCTOR, "--json"]].concat();
         let report: Value = serde_json::from_str(&step.on_host().attempt(&words)?.stdout)?;
         let finding = finding(&report, "this machine", subject)?;
@@ -306,7 +356,8 @@ fn masked(identity: Identity) -> Result<()> {
     let report = ask(&step.on_host(), named("with a masked /proc")?)?;
     let finding = finding(&report, "06", "a container")?;
     ensure!(
-        finding["verdict"] == "limited" && finding["because"].as_str().is_some_and(|it| it.contains("/proc")),
+        finding["verdict"] == "limited"
+            && finding["because"].as_str().is_some_and(|it| it.contains("/proc")),
         "{finding}"
     );
     Ok(())
@@ -324,7 +375,8 @@ fn no_namespaces(identity: Identity) -> Result<()> {
 fn cured(identity: Identity) -> Result<()> {
     let step = Step::new(STEPS.len(), identity)?;
     let report = ask(&step.on_host(), named("without user namespaces")?)?;
-    let cure = finding(&report, "this machine", "limits")?["cure"].as_str().context("a cure")?.to_owned();
+    let cure =
+        finding(&report, "this machine", "limits")?["cure"].as_str().context("a cure")?.to_owned();
     let script = format!(
         "echo 0 > /proc/sys/user/max_user_namespaces; {} > /dev/null; exec \"$@\"",
         cure.replace("sudo ", "/sbin/")
@@ -344,6 +396,10 @@ fn without_sudo() -> Result<()> {
     ensure!(confined["verdict"] == "missing", "{confined}");
     let report = ask(&step.on_host().environment("PATH", ""), HERE)?;
     let none = finding(&report, "01 to 04", "root")?;
-    ensure!(none["verdict"] == "limited" && none["cure"].as_str().is_some_and(|cure| cure.contains("su -c")), "{none}");
+    ensure!(
+        none["verdict"] == "limited"
+            && none["cure"].as_str().is_some_and(|cure| cure.contains("su -c")),
+        "{none}"
+    );
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Whether the sweep takes what is ours, and nothing else. Each test has a target directory of its own with copies of the
-//! programs, and mounts, links and processes that are not the machine's.
+//! Whether the sweep takes what is ours, and nothing else. Each test has a target directory of its
+//! own with copies of the programs, and mounts, links and processes that are not the machine's.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -33,7 +33,8 @@ fn main() -> ExitCode {
 /// Covers the control groups, in a mount table of one's own.
 const HIDE_GROUPS: &str = "mount -t tmpfs tmpfs /sys/fs/cgroup";
 
-/// A copy of the workspace, as far as it matters: target/debug with programs, target/rootfs/host with a shell.
+/// A copy of the workspace, as far as it matters: target/debug with programs, target/rootfs/host
+/// with a shell.
 struct Copy(TempDir);
 
 impl Copy {
@@ -54,13 +55,18 @@ impl Copy {
     }
 
     fn add(&self, program: &Path, to: &str) -> Result<()> {
-        fs::copy(program, self.path(to)).map(drop).with_context(|| format!("copy {}", program.display()))
+        fs::copy(program, self.path(to))
+            .map(drop)
+            .with_context(|| format!("copy {}", program.display()))
     }
 
-    /// In this directory, in namespaces of its own; what is left of the processes goes with their process 1.
+    /// In this directory, in namespaces of its own; what is left of the processes goes with their
+    /// process 1.
     fn run(&self, script: &str) -> Result<Output> {
         // The machine's own groups are out of sight, unless the script begins with something else.
-        let script = script.strip_prefix("in sight;").map_or(format!("{HIDE_GROUPS}\n{script}"), str::to_owned);
+        let script = script
+            .strip_prefix("in sight;")
+            .map_or(format!("{HIDE_GROUPS}\n{script}"), str::to_owned);
         let mut unshare = Command::new("unshare");
         if !geteuid().is_root() {
             unshare.args(["--user", "--map-root-user"]);
@@ -84,7 +90,8 @@ impl Copy {
 fn expect(lines: &[String], wanted: &[&str]) -> Result<()> {
     let mut left = lines.to_vec();
     for wanted in wanted {
-        let found = left.iter().position(|line| wanted.split(" … ").all(|part| line.contains(part)));
+        let found =
+            left.iter().position(|line| wanted.split(" … ").all(|part| line.contains(part)));
         left.remove(found.with_context(|| format!("no line {wanted:?} in {lines:#?}"))?);
     }
     ensure!(left.is_empty(), "besides: {left:#?}");
@@ -100,7 +107,8 @@ fn with_rootfs(copy: &Copy) -> Result<String> {
     Ok("target/debug/01-chroot target/rootfs/host".into())
 }
 
-/// A chroot has no launcher that would take its children along. The decoy is in no rootfs of ours, and a container runs.
+/// A chroot has no launcher that would take its children along. The decoy is in no rootfs of ours,
+/// and a container runs.
 fn processes() -> Result<()> {
     let copy = Copy::new()?;
     let step = with_rootfs(&copy)?;
@@ -116,11 +124,17 @@ fn processes() -> Result<()> {
          wait || true
          target/debug/sweep"
     ))?;
-    let stray = ["would be removed", "removed"]
-        .map(|fate| format!("(sleep): its / is target/rootfs/host, and its launcher is gone; {fate}"));
-    let used = "(sleep): in use: its / is target/rootfs/host, and … (02-pid) has started it; left alone";
-    let sums = ["To be removed: 1.", "Removed: 1. Still there: 0.", "Nothing is left of any experiment."];
-    expect(&lines, &[&stray[0], &stray[1], used, used, sums[0], sums[1], sums[2], "sleep 302", "sleep 303"])
+    let stray = ["would be removed", "removed"].map(|fate| {
+        format!("(sleep): its / is target/rootfs/host, and its launcher is gone; {fate}")
+    });
+    let used =
+        "(sleep): in use: its / is target/rootfs/host, and … (02-pid) has started it; left alone";
+    let sums =
+        ["To be removed: 1.", "Removed: 1. Still there: 0.", "Nothing is left of any experiment."];
+    expect(
+        &lines,
+        &[&stray[0], &stray[1], used, used, sums[0], sums[1], sums[2], "sleep 302", "sleep 303"],
+    )
 }
 
 fn programs() -> Result<()> {
@@ -144,7 +158,8 @@ fn programs() -> Result<()> {
     )
 }
 
-/// The decoys: a name that is none of ours, a port of a bridge, another kind of link, and one whose launcher runs.
+/// The decoys: a name that is none of ours, a port of a bridge, another kind of link, and one whose
+/// launcher runs.
 fn links() -> Result<()> {
     let copy = Copy::new()?;
     copy.add(Path::new("/bin/sleep"), "elsewhere/07-net")?;
@@ -181,11 +196,21 @@ fn mounts() -> Result<()> {
          target/debug/sweep
          grep -o '/elsewhere/proc \\|/target/[^ ]*' /proc/self/mountinfo",
     )?;
-    let (proc, blank) = ("mount target/rootfs/host/proc (proc): ", "mount target/rootfs/host/a b (tmpfs): ");
-    let [dry, wet] = ["would be removed", "removed"].map(|fate| [blank, proc].map(|what| format!("{what} … ; {fate}")));
+    let (proc, blank) =
+        ("mount target/rootfs/host/proc (proc): ", "mount target/rootfs/host/a b (tmpfs): ");
+    let [dry, wet] = ["would be removed", "removed"]
+        .map(|fate| [blank, proc].map(|what| format!("{what} … ; {fate}")));
     expect(
         &lines,
-        &[&dry[0], &dry[1], "To be removed: 2.", &wet[0], &wet[1], "Removed: 2. Still there: 0.", "/elsewhere/proc"],
+        &[
+            &dry[0],
+            &dry[1],
+            "To be removed: 2.",
+            &wet[0],
+            &wet[1],
+            "Removed: 2. Still there: 0.",
+            "/elsewhere/proc",
+        ],
     )
 }
 
@@ -216,7 +241,8 @@ fn scratch() -> Result<()> {
     )
 }
 
-/// In the hierarchies of the machine, below the group that we are in: of the v1 `pids` controller, or of v2.
+/// In the hierarchies of the machine, below the group that we are in: of the v1 `pids` controller,
+/// or of v2.
 fn groups() -> Result<()> {
     let copy = Copy::new()?;
     let output = copy.run(
@@ -248,9 +274,17 @@ fn groups() -> Result<()> {
 fn needs_root() -> Result<()> {
     let copy = Copy::new()?;
     fs::create_dir_all(copy.path("target/tmp/hostX"))?;
-    let output = copy.run("setpriv --reuid 54321 --regid 54321 --clear-groups target/debug/sweep; echo $?")?;
-    let lines: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
-    expect(&lines, &["NOT removed: … Permission denied … : sudo target/debug/sweep", "Removed: 0. Still there: 1."])
+    let output =
+        copy.run("setpriv --reuid 54321 --regid 54321 --clear-groups target/debug/sweep; echo $?")?;
+    let lines: Vec<_> =
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    expect(
+        &lines,
+        &[
+            "NOT removed: … Permission denied … : sudo target/debug/sweep",
+            "Removed: 0. Still there: 1.",
+        ],
+    )
 }
 
 /// The Makefile's own recipe, with a `cargo` that removes target as the real one does.
@@ -260,7 +294,8 @@ fn clean() -> Result<()> {
     fs::create_dir_all(copy.path("common/machine"))?;
     fs::create_dir_all(copy.path("target/rootfs/host/mnt"))?;
     let cargo = "#!/bin/sh\n[ $1 = build ] || exec rm -rf target\n";
-    for (name, text) in [("common/machine/toolchain.sh", "#!/bin/sh\n"), ("elsewhere/cargo", cargo)] {
+    for (name, text) in [("common/machine/toolchain.sh", "#!/bin/sh\n"), ("elsewhere/cargo", cargo)]
+    {
         fs::write(copy.path(name), text)?;
         fs::set_permissions(copy.path(name), fs::Permissions::from_mode(0o755))?;
     }
@@ -296,14 +331,31 @@ fn deps() -> Result<()> {
         stub(manager, format!("echo \"$@\" >> {}; [ $# -lt 9 ]", log.display()))?;
         stub("sudo", "exec \"$@\"".into())?;
         let mut command = Command::new(Path::new(SWEEP).with_file_name("install-tools"));
-        let output = command.env("PATH", &dir).stdin(std::process::Stdio::null()).output().context("run it")?;
-        let (told, asked) = (String::from_utf8_lossy(&output.stdout).into_owned(), fs::read_to_string(&log)?);
-        ensure!(output.status.code() == Some(1) && told.contains("Still missing: make"), "{manager}: {told}");
+        let output = command
+            .env("PATH", &dir)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .context("run it")?;
+        let (told, asked) =
+            (String::from_utf8_lossy(&output.stdout).into_owned(), fs::read_to_string(&log)?);
+        ensure!(
+            output.status.code() == Some(1) && told.contains("Still missing: make"),
+            "{manager}: {told}"
+        );
         let mut lines = asked.lines().skip_while(|line| *line == "update");
         let all = lines.next().unwrap_or_default();
-        ensure!(all.starts_with(words) && all.split(' ').any(|word| word == package), "{manager}: {all}");
-        ensure!(told.contains(&format!("{manager} {all}\n")), "{manager}: not shown before: {told}");
-        ensure!(lines.any(|line| line == format!("{words} {package}")), "{manager}: not each by itself: {asked}");
+        ensure!(
+            all.starts_with(words) && all.split(' ').any(|word| word == package),
+            "{manager}: {all}"
+        );
+        ensure!(
+            told.contains(&format!("{manager} {all}\n")),
+            "{manager}: not shown before: {told}"
+        );
+        ensure!(
+            lines.any(|line| line == format!("{words} {package}")),
+            "{manager}: not each by itself: {asked}"
+        );
     }
     Ok(())
 }

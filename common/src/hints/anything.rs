@@ -39,5 +39,12 @@ pub const ROWS: &[Row] = &[
         "`sudo ausearch -m avc -ts recent` shows what it forbade; to see whether it is that: `sudo setenforce 0`, and \
          1 afterwards",
     ),
-    row!("files-limit", [""], [EMFILE], ALWAYS, "this process has as many open files as it may", "`ulimit -n 1024`",),
+    row!(
+        "files-limit",
+        [""],
+        [EMFILE],
+        ALWAYS,
+        "this process has as many open files as it may",
+        "`ulimit -n 1024`",
+    ),
 ];

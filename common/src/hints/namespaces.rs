@@ -3,8 +3,8 @@
 use nix::errno::Errno::{EACCES, EAGAIN, EINVAL, ENOSPC, EPERM};
 
 use super::when::{
-    ALWAYS, APPARMOR, CHROOTED, FILTERED, NO_USERNS_BUILT, NO_USERNS_LEFT, NOT_ROOT, UNABLE, UNMAPPED, USERNS_OFF,
-    WSL_1,
+    ALWAYS, APPARMOR, CHROOTED, FILTERED, NO_USERNS_BUILT, NO_USERNS_LEFT, NOT_ROOT, UNABLE,
+    UNMAPPED, USERNS_OFF, WSL_1,
 };
 use super::{Row, row};
 
@@ -36,7 +36,15 @@ pub const ROWS: &[Row] = &[
     // Where CLONE_NEWUSER succeeds all the same, the rights are missing inside.
     row!(
         "userns-apparmor",
-        ["CLONE_NEWUSER", "/uid_map", "/gid_map", "setgroups", "sethostname ", "make / private", "set lo up"],
+        [
+            "CLONE_NEWUSER",
+            "/uid_map",
+            "/gid_map",
+            "setgroups",
+            "sethostname ",
+            "make / private",
+            "set lo up"
+        ],
         [EPERM, EACCES],
         APPARMOR,
         "AppArmor gives this program no rights in its user namespace, as on Ubuntu since 23.10",

@@ -1,6 +1,8 @@
 //! ROOTFS: the way to it, and what is in it.
 
-use nix::errno::Errno::{EACCES, EDQUOT, ELOOP, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS};
+use nix::errno::Errno::{
+    EACCES, EDQUOT, ELOOP, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS,
+};
 
 use super::when::{ALWAYS, NOT_ROOT};
 use super::{Row, row};

@@ -11,6 +11,7 @@ use nix::unistd;
 /// EPERM without CAP_SYS_CHROOT; ENOENT, ENOTDIR, EACCES as path_resolution(7) says.
 pub fn enter(rootfs: &Path) -> Result<()> {
     unistd::chroot(rootfs).with_context(|| format!("chroot {}", rootfs.display()))?;
-    // chroot(2) changes what "/" means and nothing else. Without this line "." stays outside, and so does "../..".
+    // chroot(2) changes what "/" means and nothing else. Without this line "." stays outside, and
+    // so does "../..".
     unistd::chdir("/").context("chdir /")
 }

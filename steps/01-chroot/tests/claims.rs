@@ -17,8 +17,11 @@ fn main() -> ExitCode {
                 let marker = step.host().directory()?.join("marker");
                 marker.write("outside")?;
                 let container = step.start(&["sleep", "30"])?;
-                step.expect("the marker is there for the payload", container.payload.inside(marker.arg()).exists())
-                    .equals(false)
+                step.expect(
+                    "the marker is there for the payload",
+                    container.payload.inside(marker.arg()).exists(),
+                )
+                .equals(false)
             }),
             claim("the working directory is not left outside (CVE-2024-21626)", |step| {
                 let outside = step.host().directory()?;

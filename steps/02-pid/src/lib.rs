@@ -16,7 +16,8 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::{Pid, pipe2};
 
-/// A container's first process, seen from the process that launched it. Dropped before its end, it is killed.
+/// A container's first process, seen from the process that launched it. Dropped before its end, it
+/// is killed.
 pub struct Container {
     /// Its number in the launcher's PID namespace.
     pub pid: Pid,
@@ -39,8 +40,12 @@ pub fn clone_args(namespaces: &[c_int]) -> clone_args {
 /// Starts the container's first process, which runs `init` and thereby becomes the payload.
 ///
 /// # Errors
-/// clone3(2): EPERM without CAP_SYS_ADMIN, unless a user namespace comes with it; ENOSPC at a limit on namespaces.
-pub fn spawn(args: &clone_args, init: impl FnOnce(&Launcher) -> Result<Infallible>) -> Result<Container> {
+/// clone3(2): EPERM without CAP_SYS_ADMIN, unless a user namespace comes with it; ENOSPC at a limit
+/// on namespaces.
+pub fn spawn(
+    args: &clone_args,
+    init: impl FnOnce(&Launcher) -> Result<Infallible>,
+) -> Result<Container> {
     // A launcher started with SIGCHLD ignored would never learn the exit code: wait(2), notes.
     // SAFETY: SIG_DFL runs no code of ours.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.context("signal SIGCHLD")?;
@@ -50,19 +55,27 @@ pub fn spawn(args: &clone_args, init: impl FnOnce(&Launcher) -> Result<Infallibl
         None => {
             drop(lifeline);
             let Err(error) = init(&Launcher(launcher));
-            // SAFETY: ends this process alone: what the parent wants done at its exit is not done twice.
+            // SAFETY: ends this process alone: what the parent wants done at its exit is not done
+            // twice.
             unsafe { libc::_exit(common::report(&error).into()) }
         }
     }
 }
 
-/// clone3(2) in the manner of fork(2): no stack is given, so that the child goes on with a copy of this one.
+/// clone3(2) in the manner of fork(2): no stack is given, so that the child goes on with a copy of
+/// this one.
 fn fork(args: &clone_args) -> Result<Option<Pid>> {
-    // SAFETY: the size is that of the structure, and without CLONE_VM the child shares no memory with us. This process
-    // has one thread, so that no lock is held in the child by a thread that does not exist there.
-    let pid = match Errno::result(unsafe { libc::syscall(libc::SYS_clone3, args, size_of::<clone_args>()) }) {
-        // Some container runtimes hide it from what runs in them, as their filters cannot look into the structure.
-        Err(Errno::ENOSYS | Errno::E2BIG) => clone(args).with_context(|| format!("clone {}", names(args)))?,
+    // SAFETY: the size is that of the structure, and without CLONE_VM the child shares no memory
+    // with us. This process has one thread, so that no lock is held in the child by a thread that
+    // does not exist there.
+    let pid = match Errno::result(unsafe {
+        libc::syscall(libc::SYS_clone3, args, size_of::<clone_args>())
+    }) {
+        // Some container runtimes hide it from what runs in them, as their filters cannot look into
+        // the structure.
+        Err(Errno::ENOSYS | Errno::E2BIG) => {
+            clone(args).with_context(|| format!("clone {}", names(args)))?
+        }
         result => result.with_context(|| format!("clone3 {}", names(args)))?,
     };
     Ok((pid != 0).then(|| Pid::from_raw(pid as c_int)))
@@ -81,12 +94,14 @@ fn names(args: &clone_args) -> String {
     flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" | ")
 }
 
-/// Asks for SIGKILL when the launcher dies: with process 1 the kernel ends all others (pid_namespaces(7)).
+/// Asks for SIGKILL when the launcher dies: with process 1 the kernel ends all others
+/// (pid_namespaces(7)).
 ///
 /// A later change of the user id takes the request back (prctl(2), PR_SET_PDEATHSIG).
 pub fn die_with(launcher: &Launcher) -> Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL).context("prctl PR_SET_PDEATHSIG")?;
-    // It may have died before that call. getppid(2) cannot tell: it is 0 for a parent outside the PID namespace.
+    // It may have died before that call. getppid(2) cannot tell: it is 0 for a parent outside the
+    // PID namespace.
     let mut pipe = [PollFd::new(launcher.0.as_fd(), PollFlags::empty())];
     match poll(&mut pipe, PollTimeout::ZERO).context("poll")? {
         0 => Ok(()),
@@ -117,7 +132,11 @@ fn wait(pid: Pid) -> Result<ExitStatus> {
         // SAFETY: `status` outlives the call. nix's waitpid has no name for the real-time signals.
         match Errno::result(unsafe { libc::waitpid(pid.as_raw(), &mut status, 0) }) {
             Err(Errno::EINTR) => continue,
-            result => return result.map(|_| ExitStatus::from_raw(status)).with_context(|| format!("waitpid {pid}")),
+            result => {
+                return result
+                    .map(|_| ExitStatus::from_raw(status))
+                    .with_context(|| format!("waitpid {pid}"));
+            }
         }
     }
 }

@@ -21,7 +21,8 @@ fn main() -> ExitCode {
             claim("the payload is process 1", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let numbers = container.payload.ns_pids()?;
-                step.expect("the payload's innermost number (NSpid)", numbers.last().copied()).equals(Some(1))
+                step.expect("the payload's innermost number (NSpid)", numbers.last().copied())
+                    .equals(Some(1))
             }),
             claim("the payload has no parent that it could see", |step| {
                 let output = step.output(&["sh", "-c", "echo $$ $PPID"])?;
@@ -29,21 +30,29 @@ fn main() -> ExitCode {
             }),
             claim("a process of the host cannot be signalled", |step| {
                 let target = step.on_host().start(&["sleep", "30"])?;
-                let attempt = step.output(&["sh", "-c", &format!("kill -0 {}", target.payload.pid)])?;
+                let attempt =
+                    step.output(&["sh", "-c", &format!("kill -0 {}", target.payload.pid)])?;
                 step.expect("the process on the host runs", target.payload.runs()).equals(true)?;
                 step.expect("kill -0 from inside succeeds", attempt.status.success()).equals(false)
             }),
             property("the payload dies with its launcher", |step| {
                 let mut container = step.start(&["sleep", "30"])?;
                 container.kill_launcher()?;
-                wait_until("the end of the payload", TWO_SECONDS, || Ok(!container.payload.runs()))?;
+                wait_until("the end of the payload", TWO_SECONDS, || {
+                    Ok(!container.payload.runs())
+                })?;
                 step.expect("the payload runs", container.payload.runs()).equals(false)
             }),
-            property("nothing is left of a launcher that is killed while it starts", killed_while_starting),
+            property(
+                "nothing is left of a launcher that is killed while it starts",
+                killed_while_starting,
+            ),
             property("where clone3(2) is hidden it does with clone(2)", |step| {
-                let container = step.launch().refusing(&["clone3=ENOSYS"]).start(&["sleep", "30"])?;
+                let container =
+                    step.launch().refusing(&["clone3=ENOSYS"]).start(&["sleep", "30"])?;
                 let numbers = container.payload.ns_pids()?;
-                step.expect("the payload's innermost number (NSpid)", numbers.last().copied()).equals(Some(1))
+                step.expect("the payload's innermost number (NSpid)", numbers.last().copied())
+                    .equals(Some(1))
             }),
             property("a payload that is killed shows in the exit code", |step| {
                 let mut container = step.start(&["sleep", "30"])?;
@@ -51,14 +60,16 @@ fn main() -> ExitCode {
                 step.expect("exit code", container.wait()?.code()).equals(128 + 9)
             }),
             property("the exit code arrives where the launcher's parent ignores SIGCHLD", |step| {
-                let output = step.launch().ignoring(&[libc::SIGCHLD]).output(&["sh", "-c", "exit 7"])?;
+                let output =
+                    step.launch().ignoring(&[libc::SIGCHLD]).output(&["sh", "-c", "exit 7"])?;
                 step.expect("exit code", output.code()).equals(7)
             }),
         ],
     )
 }
 
-/// The payload has an argument that no other process has, and the delays reach from before clone3 to after execve.
+/// The payload has an argument that no other process has, and the delays reach from before clone3
+/// to after execve.
 fn killed_while_starting(step: &Step) -> Result<()> {
     for round in 0..20 {
         let token = format!("token-{}-{round}", step.host().process().pid);

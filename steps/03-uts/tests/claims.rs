@@ -14,34 +14,43 @@ fn main() -> ExitCode {
                     .differs_from(step.host().ns("uts")?)
             }),
             claim("the host name inside is the one given", |step| {
-                let container = step.launch().option("--hostname", "web").start(&["sleep", "30"])?;
+                let container =
+                    step.launch().option("--hostname", "web").start(&["sleep", "30"])?;
                 step.expect("host name of the payload", container.payload.hostname()?).equals("web")
             }),
             claim("the host name inside is `container` if none is given", |step| {
                 let container = step.start(&["sleep", "30"])?;
-                step.expect("host name of the payload", container.payload.hostname()?).equals("container")
+                step.expect("host name of the payload", container.payload.hostname()?)
+                    .equals("container")
             }),
             claim("the domain name inside is the one given", |step| {
-                let container = step.launch().option("--domainname", "example").start(&["sleep", "30"])?;
-                step.expect("domain name of the payload", container.payload.domainname()?).equals("example")
+                let container =
+                    step.launch().option("--domainname", "example").start(&["sleep", "30"])?;
+                step.expect("domain name of the payload", container.payload.domainname()?)
+                    .equals("example")
             }),
             claim("root inside does not rename the host", |step| {
                 let before = step.host().process().hostname()?;
                 let launch = step.launch().rootfs(&step.host().rootfs_with_probe()?);
                 let answer = step.probe(&launch, &["sethostname", "renamed"])?;
                 step.expect("sethostname inside", answer).equals(Ok(()))?;
-                step.expect("host name outside, afterwards", step.host().process().hostname()?).equals(before)
+                step.expect("host name outside, afterwards", step.host().process().hostname()?)
+                    .equals(before)
             }),
             property("the step itself does not rename the host", |step| {
                 let before = step.host().process().hostname()?;
-                let container = step.launch().option("--hostname", "web").start(&["sleep", "30"])?;
-                step.expect("host name outside", step.host().process().hostname()?).equals(&*before)?;
+                let container =
+                    step.launch().option("--hostname", "web").start(&["sleep", "30"])?;
+                step.expect("host name outside", step.host().process().hostname()?)
+                    .equals(&*before)?;
                 drop(container);
-                step.expect("host name outside, afterwards", step.host().process().hostname()?).equals(&*before)
+                step.expect("host name outside, afterwards", step.host().process().hostname()?)
+                    .equals(&*before)
             }),
             property("a host name of 64 bytes is kept whole", |step| {
                 let name = "x".repeat(64);
-                let container = step.launch().option("--hostname", &name).start(&["sleep", "30"])?;
+                let container =
+                    step.launch().option("--hostname", &name).start(&["sleep", "30"])?;
                 step.expect("host name of the payload", container.payload.hostname()?).equals(name)
             }),
         ],

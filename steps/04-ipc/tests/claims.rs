@@ -19,12 +19,24 @@ fn main() -> ExitCode {
                 step.expect("IPC namespace of the payload", container.payload.ns("ipc")?)
                     .differs_from(step.host().ns("ipc")?)
             }),
-            claim("a System V queue of the host is not found inside", |step| made_outside(step, "msgget", KEY)),
-            claim("shared memory of the host is not found inside", |step| made_outside(step, "shmget", KEY)),
-            claim("a POSIX queue of the host is not found inside", |step| made_outside(step, "mq_open", NAME)),
-            claim("a System V queue made inside is not found on the host", |step| made_inside(step, "msgget", KEY)),
-            claim("shared memory made inside is not found on the host", |step| made_inside(step, "shmget", KEY)),
-            claim("a POSIX queue made inside is not found on the host", |step| made_inside(step, "mq_open", NAME)),
+            claim("a System V queue of the host is not found inside", |step| {
+                made_outside(step, "msgget", KEY)
+            }),
+            claim("shared memory of the host is not found inside", |step| {
+                made_outside(step, "shmget", KEY)
+            }),
+            claim("a POSIX queue of the host is not found inside", |step| {
+                made_outside(step, "mq_open", NAME)
+            }),
+            claim("a System V queue made inside is not found on the host", |step| {
+                made_inside(step, "msgget", KEY)
+            }),
+            claim("shared memory made inside is not found on the host", |step| {
+                made_inside(step, "shmget", KEY)
+            }),
+            claim("a POSIX queue made inside is not found on the host", |step| {
+                made_inside(step, "mq_open", NAME)
+            }),
         ],
     )
 }
@@ -35,7 +47,8 @@ fn made_outside(step: &Step, call: &str, name: &str) -> Result<()> {
     step.expect(format!("{call} outside, to make it"), made).equals(Ok(()))?;
     let there = step.probe(&step.on_host(), &[call, name])?;
     step.expect(format!("{call} outside"), there).equals(Ok(()))?;
-    step.expect(format!("{call} inside"), step.probe(&inside, &[call, name])?).equals(Err(Errno::ENOENT))
+    step.expect(format!("{call} inside"), step.probe(&inside, &[call, name])?)
+        .equals(Err(Errno::ENOENT))
 }
 
 fn made_inside(step: &Step, call: &str, name: &str) -> Result<()> {

@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use common::Failure;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::{Gid, Uid, getegid, geteuid, pipe2, read, setgroups, setresgid, setresuid, write};
+use nix::unistd::{
+    Gid, Uid, getegid, geteuid, pipe2, read, setgroups, setresgid, setresuid, write,
+};
 use pid::Container;
 
 mod map;
@@ -19,8 +21,8 @@ pub use map::IdMap;
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Options {
-    /// User ids IN, IN+1 … inside are OUT, OUT+1 … outside, COUNT of them; repeatable [default: 0 inside is you; in step
-    /// 09 a range]
+    /// User ids IN, IN+1 … inside are OUT, OUT+1 … outside, COUNT of them; repeatable [default: 0
+    /// inside is you; in step 09 a range]
     #[arg(long, value_name = "IN:OUT:COUNT")]
     pub uid_map: Vec<IdMap>,
 
@@ -52,7 +54,8 @@ impl Gate {
         write(end, b"!").map(drop).context("open the gate")
     }
 
-    /// The child's part: waits for [`Gate::open`], and ends without a word if the parent failed and has told why.
+    /// The child's part: waits for [`Gate::open`], and ends without a word if the parent failed and
+    /// has told why.
     pub fn wait(&self) -> Result<()> {
         drop(self.write.take()); // our copy would keep the pipe alive after the parent's death
         match read(&self.read, &mut [0]).context("wait at the gate")? {
@@ -62,18 +65,21 @@ impl Gate {
     }
 }
 
-/// Writes the maps of the child that waits at the gate. Only a process outside can map more than its own id.
+/// Writes the maps of the child that waits at the gate. Only a process outside can map more than
+/// its own id.
 ///
 /// # Errors
-/// Exit code 2 for ranges that overlap; EPERM for ids that the caller may not give away (user_namespaces(7)).
+/// Exit code 2 for ranges that overlap; EPERM for ids that the caller may not give away
+/// (user_namespaces(7)).
 pub fn map(container: &Container, options: &Options) -> Result<()> {
     if options.no_map {
         return Ok(());
     }
     let uids = or_own(&options.uid_map, geteuid().as_raw())?;
     let gids = or_own(&options.gid_map, getegid().as_raw())?;
-    // Who could drop a group inside could reach files that this very group is denied (CVE-2014-8989). Of an ordinary
-    // user the kernel demands it, and with a single group there is none to change to.
+    // Who could drop a group inside could reach files that this very group is denied
+    // (CVE-2014-8989). Of an ordinary user the kernel demands it, and with a single group there is
+    // none to change to.
     if gids.iter().map(|map| u64::from(map.count)).sum::<u64>() == 1 {
         write_proc(container, "setgroups", "deny")?;
     }
@@ -88,7 +94,8 @@ pub fn become_root(options: &Options) -> Result<()> {
     if options.no_map {
         return Ok(());
     }
-    let (uid, gid) = (Uid::from_raw(first(&options.uid_map)), Gid::from_raw(first(&options.gid_map)));
+    let (uid, gid) =
+        (Uid::from_raw(first(&options.uid_map)), Gid::from_raw(first(&options.gid_map)));
     match setgroups(&[]) {
         Err(Errno::EPERM) => {} // denied above: an ordinary user keeps the groups
         result => result.context("setgroups")?,
@@ -99,7 +106,8 @@ pub fn become_root(options: &Options) -> Result<()> {
 
 fn write_proc(container: &Container, file: &str, content: &str) -> Result<()> {
     let path = format!("/proc/{}/{file}", container.pid);
-    fs::write(&path, content).with_context(|| format!("write {path}: {}", content.trim_end().replace('\n', ", ")))
+    fs::write(&path, content)
+        .with_context(|| format!("write {path}: {}", content.trim_end().replace('\n', ", ")))
 }
 
 fn or_own(maps: &[IdMap], own: u32) -> Result<Vec<IdMap>> {
@@ -107,7 +115,11 @@ fn or_own(maps: &[IdMap], own: u32) -> Result<Vec<IdMap>> {
     if let Some((a, b)) = pairs.into_iter().find(|(a, b)| a.overlaps(b)) {
         return Err(Failure::usage(format!("the maps {a} and {b} overlap")).into());
     }
-    Ok(if maps.is_empty() { vec![IdMap { inside: 0, outside: own, count: 1 }] } else { maps.to_vec() })
+    Ok(if maps.is_empty() {
+        vec![IdMap { inside: 0, outside: own, count: 1 }]
+    } else {
+        maps.to_vec()
+    })
 }
 
 fn lines(maps: &[IdMap]) -> String {

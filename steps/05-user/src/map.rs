@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// One line of uid_map or gid_map (user_namespaces(7)): where the range begins inside and outside, and its length.
+/// One line of uid_map or gid_map (user_namespaces(7)): where the range begins inside and outside,
+/// and its length.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IdMap {
     /// The first id inside.
@@ -33,7 +34,9 @@ impl FromStr for IdMap {
         let ends = [inside, outside].map(|start| start.checked_add(*count));
         match (count, ends) {
             (0, _) => Err("COUNT is at least 1".into()),
-            (_, [Some(_), Some(_)]) => Ok(IdMap { inside: *inside, outside: *outside, count: *count }),
+            (_, [Some(_), Some(_)]) => {
+                Ok(IdMap { inside: *inside, outside: *outside, count: *count })
+            }
             _ => Err(format!("ids end at {}", u32::MAX - 1)),
         }
     }

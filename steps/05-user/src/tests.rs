@@ -7,7 +7,9 @@ fn map(text: &str) -> IdMap {
 #[test]
 fn a_map_is_three_numbers() {
     assert_eq!(map("0:1000:1"), IdMap { inside: 0, outside: 1000, count: 1 });
-    for wrong in ["", "0", "0:1", "0:1:1:1", "a:1:1", "-1:0:1", "0:0:0", "0:4294967295:1", "4294967295:0:1"] {
+    for wrong in
+        ["", "0", "0:1", "0:1:1:1", "a:1:1", "-1:0:1", "0:0:0", "0:4294967295:1", "4294967295:0:1"]
+    {
         assert!(wrong.parse::<IdMap>().is_err(), "{wrong}");
     }
     assert!("0:0:4294967295".parse::<IdMap>().is_ok());

@@ -26,11 +26,14 @@ fn main() -> ExitCode {
                 expect_map(step, &container, "uid_map", &format!("0 {uid} 1"))?;
                 expect_map(step, &container, "gid_map", &format!("0 {gid} 1"))
             }),
-            property("seen from the host, the payload has the ids of who started the container", |step| {
-                let container = step.start(&["sleep", "30"])?;
-                let (uid, gid) = step.host().user();
-                expect_ids(step, &container, uid, gid)
-            }),
+            property(
+                "seen from the host, the payload has the ids of who started the container",
+                |step| {
+                    let container = step.start(&["sleep", "30"])?;
+                    let (uid, gid) = step.host().user();
+                    expect_ids(step, &container, uid, gid)
+                },
+            ),
             claim("ids inside are those of the range that was asked for", |step| {
                 let container = mapped(step).start(&["sleep", "30"])?;
                 expect_map(step, &container, "uid_map", "0 100000 65536")?;
@@ -39,7 +42,10 @@ fn main() -> ExitCode {
             })
             .only(Identity::Root),
             property("several ranges are mapped, and the payload begins as 0", |step| {
-                let launch = step.launch().option("--uid-map", "5:100005:10").option("--uid-map", "0:200000:1");
+                let launch = step
+                    .launch()
+                    .option("--uid-map", "5:100005:10")
+                    .option("--uid-map", "0:200000:1");
                 let container = launch.option("--gid-map", RANGE).start(&["sleep", "30"])?;
                 expect_map(step, &container, "uid_map", "5 100005 10, 0 200000 1")?;
                 expect_ids(step, &container, 200_000, 100_000)
@@ -51,14 +57,22 @@ fn main() -> ExitCode {
                 let output = step.launch().flag("--no-map").output(&["id", "-u"])?;
                 step.expect("id -u", output.line()).equals("65534")
             }),
-            claim("no group can be dropped to get at what is denied to it (CVE-2014-8989)", |step| {
-                let container = step.start(&["sleep", "30"])?;
-                expect_own_namespace(step, &container)?;
-                step.expect("setgroups", container.payload.file("setgroups")?.trim_end()).equals("deny")
-            }),
+            claim(
+                "no group can be dropped to get at what is denied to it (CVE-2014-8989)",
+                |step| {
+                    let container = step.start(&["sleep", "30"])?;
+                    expect_own_namespace(step, &container)?;
+                    step.expect("setgroups", container.payload.file("setgroups")?.trim_end())
+                        .equals("deny")
+                },
+            ),
             claim("the groups of who started it are dropped where a range is mapped", |step| {
                 let container = mapped(step).groups(&[4242, 4243]).start(&["sleep", "30"])?;
-                step.expect("supplementary groups of the payload", container.payload.status("Groups")?).equals("")
+                step.expect(
+                    "supplementary groups of the payload",
+                    container.payload.status("Groups")?,
+                )
+                .equals("")
             })
             .only(Identity::Root),
             claim("root inside may not read a file of the host's root", |step| {
@@ -80,15 +94,22 @@ fn main() -> ExitCode {
             .only(Identity::Root),
             property("root inside has every capability, over what is inside", |step| {
                 let container = step.start(&["sleep", "30"])?;
-                let last: u32 = fs::read_to_string("/proc/sys/kernel/cap_last_cap")?.trim().parse()?;
-                step.expect("effective capabilities", container.payload.bits("CapEff")?).equals((2 << last) - 1)
+                let last: u32 =
+                    fs::read_to_string("/proc/sys/kernel/cap_last_cap")?.trim().parse()?;
+                step.expect("effective capabilities", container.payload.bits("CapEff")?)
+                    .equals((2 << last) - 1)
             }),
-            property("the payload dies with its launcher, though a change of ids takes the request back", |step| {
-                let mut container = mapped(step).start(&["sleep", "30"])?;
-                container.kill_launcher()?;
-                let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
-                step.expect("the payload ends", ended.is_ok()).equals(true)
-            })
+            property(
+                "the payload dies with its launcher, though a change of ids takes the request back",
+                |step| {
+                    let mut container = mapped(step).start(&["sleep", "30"])?;
+                    container.kill_launcher()?;
+                    let ended = wait_until("the end", Duration::from_secs(2), || {
+                        Ok(!container.payload.runs())
+                    });
+                    step.expect("the payload ends", ended.is_ok()).equals(true)
+                },
+            )
             .hint("the order of user::become_root and pid::die_with in steps/05-user/src/main.rs"),
             property("the payload never runs before its ids are mapped", |step| {
                 for _ in 0..50 {
@@ -101,7 +122,8 @@ fn main() -> ExitCode {
     )
 }
 
-/// Root maps a range that holds none of the host's own ids; an ordinary user can only map the own one.
+/// Root maps a range that holds none of the host's own ids; an ordinary user can only map the own
+/// one.
 fn mapped(step: &Step) -> Launch<'_> {
     match step.identity {
         Identity::Root => step.launch().option("--uid-map", RANGE).option("--gid-map", RANGE),
@@ -111,13 +133,15 @@ fn mapped(step: &Step) -> Launch<'_> {
 
 /// The file of a user namespace says how *its* ids are mapped, so it must not be the host's.
 fn expect_own_namespace(step: &Step, container: &Container) -> Result<()> {
-    step.expect("user namespace of the payload", container.payload.ns("user")?).differs_from(step.host().ns("user")?)
+    step.expect("user namespace of the payload", container.payload.ns("user")?)
+        .differs_from(step.host().ns("user")?)
 }
 
 fn expect_map(step: &Step, container: &Container, file: &str, map: &str) -> Result<()> {
     expect_own_namespace(step, container)?;
     let lines = container.payload.file(file)?;
-    let lines: Vec<String> = lines.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let lines: Vec<String> =
+        lines.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     step.expect(file, lines.join(", ")).equals(map)
 }
 
@@ -134,7 +158,9 @@ fn make_secret(step: &Step, path: &std::path::Path) -> Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     let root = step.host().root_id();
     match chown(path, Some(root), Some(root)) {
-        Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => skip("only root can make a file of root's"),
+        Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => {
+            skip("only root can make a file of root's")
+        }
         result => result.with_context(|| format!("chown {}", path.display())),
     }
 }

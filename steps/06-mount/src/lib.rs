@@ -1,4 +1,5 @@
-//! Mount namespace: the container has a mount table of its own, in which the host's root is no longer.
+//! Mount namespace: the container has a mount table of its own, in which the host's root is no
+//! longer.
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -20,20 +21,32 @@ pub struct Root(OwnedFd);
 /// Cuts this mount table off from the host's and makes `rootfs` a mount, as pivot_root(2) wants it.
 ///
 /// # Errors
-/// EPERM outside a mount namespace that one owns; ENOENT, ENOTDIR, EACCES as path_resolution(7) says.
+/// EPERM outside a mount namespace that one owns; ENOENT, ENOTDIR, EACCES as path_resolution(7)
+/// says.
 pub fn root(rootfs: &Path) -> Result<Root> {
-    // Where / is shared, as systemd makes it, each mount here would appear on the host as well, and pivot_root would say
-    // EINVAL. Together with a user namespace the kernel makes ours slaves: then it is only the host's new mounts that
-    // would still appear here (mount_namespaces(7)).
-    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).context("make / private")?;
+    // Where / is shared, as systemd makes it, each mount here would appear on the host as well, and
+    // pivot_root would say EINVAL. Together with a user namespace the kernel makes ours slaves:
+    // then it is only the host's new mounts that would still appear here (mount_namespaces(7)).
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+        .context("make / private")?;
     let what = || format!("root filesystem {}", rootfs.display());
-    mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).with_context(what)?;
-    open(rootfs, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map(Root).with_context(what)
+    mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+        .with_context(what)?;
+    open(rootfs, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .map(Root)
+        .with_context(what)
 }
 
 impl Root {
     /// Mounts something on `path` inside.
-    pub fn mount(&self, source: &str, path: &str, fstype: &str, flags: MsFlags, data: &str) -> Result<()> {
+    pub fn mount(
+        &self,
+        source: &str,
+        path: &str,
+        fstype: &str,
+        flags: MsFlags,
+        data: &str,
+    ) -> Result<()> {
         let target = self.resolve(path)?;
         mount(Some(source), &by_fd(&target), Some(fstype), flags, Some(data))
             .with_context(|| format!("mount {source} on /{path}"))
@@ -41,7 +54,9 @@ impl Root {
 
     /// `path` as the container will see it: a hostile rootfs may have links that lead out of it.
     fn resolve(&self, path: &str) -> Result<OwnedFd> {
-        let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
         openat2(&self.0, path, how).with_context(|| format!("mount point /{path}"))
     }
 }
@@ -50,7 +65,8 @@ impl Root {
 pub fn proc(root: &Root) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     match root.mount("proc", "proc", "proc", flags, "") {
-        // Inside another container, which hides parts of /proc, a new one would show them (mount_namespaces(7)).
+        // Inside another container, which hides parts of /proc, a new one would show them
+        // (mount_namespaces(7)).
         Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {
             common::warn(&error, "taking the present /proc instead");
             root.mount("/proc", "proc", "", MsFlags::MS_BIND | MsFlags::MS_REC, "")
@@ -59,8 +75,8 @@ pub fn proc(root: &Root) -> Result<()> {
     }
 }
 
-/// Mounts a /dev with nothing in it but what every program expects. mknod(2) is for the host's root alone, so the
-/// devices are the host's own, bound.
+/// Mounts a /dev with nothing in it but what every program expects. mknod(2) is for the host's root
+/// alone, so the devices are the host's own, bound.
 pub fn dev(root: &Root) -> Result<()> {
     root.mount("tmpfs", "dev", "tmpfs", MsFlags::MS_NOSUID, "mode=755,size=64k")?;
     let tmpfs = root.resolve("dev")?;
@@ -68,14 +84,21 @@ pub fn dev(root: &Root) -> Result<()> {
     for device in ["null", "zero", "full", "random", "urandom", "tty"] {
         let (source, target) = (Path::new("/dev").join(device), dev.join(device));
         File::create(&target).with_context(|| format!("create /dev/{device}"))?;
-        mount(Some(&source), &target, NONE, MsFlags::MS_BIND, NONE).with_context(|| format!("bind /dev/{device}"))?;
+        mount(Some(&source), &target, NONE, MsFlags::MS_BIND, NONE)
+            .with_context(|| format!("bind /dev/{device}"))?;
     }
     for (link, target) in LINKS {
         symlink(target, dev.join(link)).with_context(|| format!("symlink /dev/{link}"))?;
     }
     for (name, fstype, data) in FILESYSTEMS {
         fs::create_dir(dev.join(name)).with_context(|| format!("mkdir /dev/{name}"))?;
-        root.mount(fstype, &format!("dev/{name}"), fstype, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, data)?;
+        root.mount(
+            fstype,
+            &format!("dev/{name}"),
+            fstype,
+            MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+            data,
+        )?;
     }
     Ok(())
 }
@@ -91,13 +114,15 @@ const LINKS: [(&str, &str); 5] = [
 const FILESYSTEMS: [(&str, &str, &str); 3] = [
     ("pts", "devpts", "newinstance,ptmxmode=666,mode=620"), // its own terminals
     ("shm", "tmpfs", "mode=1777"),                          // shm_open(3)
-    ("mqueue", "mqueue", ""),                               // mq_overview(7): what chapter 04 separated, to look at
+    ("mqueue", "mqueue", ""), // mq_overview(7): what chapter 04 separated, to look at
 ];
 
-/// Makes `root` the `/` of this process and takes the host's out of the mount table: nothing is left to escape to.
+/// Makes `root` the `/` of this process and takes the host's out of the mount table: nothing is
+/// left to escape to.
 pub fn pivot(root: Root) -> Result<()> {
     fchdir(&root.0).context("fchdir to the rootfs")?;
-    // With "." for both, the old root comes to lie on top of the new one and needs no folder there (pivot_root(2)).
+    // With "." for both, the old root comes to lie on top of the new one and needs no folder there
+    // (pivot_root(2)).
     pivot_root(".", ".").context("pivot_root")?;
     umount2(".", MntFlags::MNT_DETACH).context("umount the old root")?;
     chdir("/").context("chdir /")

@@ -1,4 +1,5 @@
-//! Network namespace: the container has interfaces, addresses, routes and ports of its own, and one cable to the host.
+//! Network namespace: the container has interfaces, addresses, routes and ports of its own, and one
+//! cable to the host.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -26,7 +27,8 @@ use netlink::Netlink;
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Options {
-    /// The container's address; the host's end of the cable takes another one of its subnet [default: a free subnet]
+    /// The container's address; the host's end of the cable takes another one of its subnet
+    /// [default: a free subnet]
     #[arg(long, value_name = "ADDRESS/PREFIX", value_parser = addresses::interface)]
     ip: Option<Ipv4Net>,
 }
@@ -40,11 +42,12 @@ pub struct Link {
     _reserved: UnixDatagram,
 }
 
-/// The network on the other side of a container's cable: that of the namespace in which the launcher is.
+/// The network on the other side of a container's cable: that of the namespace in which the
+/// launcher is.
 pub struct Host(Netlink);
 
-/// Who may not change this machine's network (an ordinary user) goes on in a network namespace of their own, which
-/// plays the host from then on. Their ids stay as they are.
+/// Who may not change this machine's network (an ordinary user) goes on in a network namespace of
+/// their own, which plays the host from then on. Their ids stay as they are.
 pub fn host() -> Result<Host> {
     // The kernel itself says who may: lo is up, so that setting it up changes nothing.
     let netlink = Netlink::connect()?;
@@ -56,7 +59,8 @@ pub fn host() -> Result<Host> {
 
 fn stand_in() -> Result<Host> {
     let (uid, gid) = (geteuid(), getegid()); // afterwards they would be nobody's
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+        .context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     write("setgroups", "deny")?;
     write("uid_map", &format!("{uid} {uid} 1"))?;
     write("gid_map", &format!("{gid} {gid} 1"))?;
@@ -65,11 +69,13 @@ fn stand_in() -> Result<Host> {
 }
 
 fn write(file: &str, content: &str) -> Result<()> {
-    fs::write(format!("/proc/self/{file}"), content).with_context(|| format!("write /proc/self/{file}"))
+    fs::write(format!("/proc/self/{file}"), content)
+        .with_context(|| format!("write /proc/self/{file}"))
 }
 
 impl Host {
-    /// Finds addresses for a container that nobody here uses, and holds them while this process lives.
+    /// Finds addresses for a container that nobody here uses, and holds them while this process
+    /// lives.
     ///
     /// # Errors
     /// The address asked for is in use.
@@ -83,30 +89,46 @@ impl Host {
                 try_reserve(address)
             }),
         };
-        let what = options.ip.map_or("no subnet is free".into(), |address| format!("{address} is already in use here"));
+        let what = options.ip.map_or("no subnet is free".into(), |address| {
+            format!("{address} is already in use here")
+        });
         found.unwrap_or_else(|| Err(Failure::new(what).into()))
     }
 }
 
 impl Link {
     fn try_reserve(netlink: &Netlink, container: Ipv4Net) -> Result<Option<Link>> {
-        // A name of an abstract socket exists once in a network namespace, and no longer than its owner (unix(7)).
+        // A name of an abstract socket exists once in a network namespace, and no longer than its
+        // owner (unix(7)).
         let name = SocketAddr::from_abstract_name(format!("container {}", container.trunc()))?;
         let reserved = match UnixDatagram::bind_addr(&name) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
             socket => socket.with_context(|| format!("reserve {container}"))?,
         };
-        let host = container.hosts().find(|&address| address != container.addr()).context("no address for the host")?;
-        let in_use = addresses::in_use(netlink, container.addr())? || addresses::in_use(netlink, host)?;
+        let host = container
+            .hosts()
+            .find(|&address| address != container.addr())
+            .context("no address for the host")?;
+        let in_use =
+            addresses::in_use(netlink, container.addr())? || addresses::in_use(netlink, host)?;
         let host = Ipv4Net::new(host, container.prefix_len())?;
-        Ok((!in_use).then_some(Link { container, host, plugged: Gate::new()?, _reserved: reserved }))
+        Ok((!in_use).then_some(Link {
+            container,
+            host,
+            plugged: Gate::new()?,
+            _reserved: reserved,
+        }))
     }
 
-    /// The parent's part: a veth pair, one end here and one in the child's namespace. It goes when that namespace goes.
+    /// The parent's part: a veth pair, one end here and one in the child's namespace. It goes when
+    /// that namespace goes.
     pub fn plug(&self, container: &Container) -> Result<()> {
         match self.connect(container) {
-            // The child has ended meanwhile and has told why; whoever waits for it learns its exit code.
-            Err(error) if matches!(error.downcast_ref(), Some(Errno::ESRCH | Errno::ENODEV)) => Ok(()),
+            // The child has ended meanwhile and has told why; whoever waits for it learns its exit
+            // code.
+            Err(error) if matches!(error.downcast_ref(), Some(Errno::ESRCH | Errno::ENODEV)) => {
+                Ok(())
+            }
             result => result,
         }
     }
@@ -118,7 +140,8 @@ impl Link {
         self.plugged.open()
     }
 
-    /// The child's part: a new namespace has but a loopback interface that is down (network_namespaces(7)).
+    /// The child's part: a new namespace has but a loopback interface that is down
+    /// (network_namespaces(7)).
     pub fn up(&self) -> Result<()> {
         let netlink = Netlink::connect()?;
         netlink.set_up("lo")?;

@@ -6,18 +6,24 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use ipnet::Ipv4Net;
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
-use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{
+    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 
-/// A connection to the kernel's network configuration: that of the network namespace in which it was made.
+/// A connection to the kernel's network configuration: that of the network namespace in which it
+/// was made.
 pub struct Netlink(Socket);
 
 impl Netlink {
@@ -26,12 +32,14 @@ impl Netlink {
         Socket::new(NETLINK_ROUTE).map(Netlink).context("socket AF_NETLINK")
     }
 
-    /// `ip link add NAME up type veth peer name PEER netns PID`: made in place, the peer needs no moving.
+    /// `ip link add NAME up type veth peer name PEER netns PID`: made in place, the peer needs no
+    /// moving.
     pub fn add_veth(&self, name: &str, peer: &str, pid: Pid) -> Result<()> {
         let mut end = link(peer);
         end.attributes.push(LinkAttribute::NetNsPid(pid.as_raw() as u32));
         let mut link = up(link(name));
-        let kind = [LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end)))];
+        let kind =
+            [LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end)))];
         link.attributes.push(LinkAttribute::LinkInfo(kind.into()));
         self.add(RouteNetlinkMessage::NewLink(link)).with_context(|| format!("add veth {name}"))
     }
@@ -47,7 +55,8 @@ impl Netlink {
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet;
         message.header.prefix_len = address.prefix_len();
-        message.header.index = if_nametoindex(name).with_context(|| format!("network interface {name}"))?;
+        message.header.index =
+            if_nametoindex(name).with_context(|| format!("network interface {name}"))?;
         message.attributes.push(AddressAttribute::Local(address.addr().into()));
         message.attributes.push(AddressAttribute::Broadcast(address.broadcast()));
         let message = RouteNetlinkMessage::NewAddress(message);
@@ -61,10 +70,12 @@ impl Netlink {
         route.header.protocol = RouteProtocol::Static;
         route.header.kind = RouteType::Unicast;
         route.attributes.push(RouteAttribute::Gateway(gateway.into()));
-        self.add(RouteNetlinkMessage::NewRoute(route)).with_context(|| format!("add default route via {gateway}"))
+        self.add(RouteNetlinkMessage::NewRoute(route))
+            .with_context(|| format!("add default route via {gateway}"))
     }
 
-    /// `ip route get fibmatch ADDRESS`: the entry of the routing tables that decides, if there is one.
+    /// `ip route get fibmatch ADDRESS`: the entry of the routing tables that decides, if there is
+    /// one.
     pub fn route_to(&self, address: Ipv4Addr) -> Result<Option<RouteHeader>> {
         let mut query = route();
         query.header.destination_prefix_length = 32;
@@ -83,17 +94,26 @@ impl Netlink {
         self.request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).map(drop)
     }
 
-    /// Sends one request and returns the kernel's one answer: an object, or the acknowledgement that stands for success.
-    fn request(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Option<RouteNetlinkMessage>, Errno> {
+    /// Sends one request and returns the kernel's one answer: an object, or the acknowledgement
+    /// that stands for success.
+    fn request(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> Result<Option<RouteNetlinkMessage>, Errno> {
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;
         let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
         packet.finalize();
         let mut bytes = vec![0; packet.buffer_len()];
         packet.serialize(&mut bytes);
-        let answer = self.exchange(&bytes).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        let answer = self
+            .exchange(&bytes)
+            .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
         match NetlinkMessage::deserialize(&answer).map_err(|_| Errno::EBADMSG)?.payload {
-            NetlinkPayload::Error(error) => error.code.map_or(Ok(None), |code| Err(Errno::from_raw(-code.get()))),
+            NetlinkPayload::Error(error) => {
+                error.code.map_or(Ok(None), |code| Err(Errno::from_raw(-code.get())))
+            }
             NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
             _ => Err(Errno::EBADMSG),
         }

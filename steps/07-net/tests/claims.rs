@@ -40,7 +40,8 @@ fn main() -> ExitCode {
             }),
             claim("the default route leads to the host's end of the cable", |step| {
                 let container = step.launch().option("--ip", IP).start(&["sleep", "30"])?;
-                let route = container.payload.look(&["net"], &["ip", "route", "show", "default"])?;
+                let route =
+                    container.payload.look(&["net"], &["ip", "route", "show", "default"])?;
                 step.expect("default route", route).satisfies(HOST, |route| route.contains(HOST))
             }),
             claim("a client in the parent's namespace hears the server inside", |step| {
@@ -48,7 +49,10 @@ fn main() -> ExitCode {
                 container.read_line().context("the server listens")?;
                 let (address, _) = IP.split_once('/').context("an address")?;
                 let client = [env!("CARGO_BIN_EXE_client"), address];
-                let heard = container.launcher.look(&["net"], &client).unwrap_or_else(|error| format!("{error:#}"));
+                let heard = container
+                    .launcher
+                    .look(&["net"], &client)
+                    .unwrap_or_else(|error| format!("{error:#}"));
                 step.expect("client", heard).equals("Received 25 bytes :hello from the other side")
             }),
             claim("a port that is taken on the host is free inside", |step| {
@@ -69,19 +73,27 @@ fn main() -> ExitCode {
             }),
             claim("/sys/class/net shows the container's interfaces", |step| {
                 let container = step.start(&["sleep", "30"])?;
-                let mut names: Vec<String> = match read_dir(container.payload.inside("/sys/class/net")) {
-                    Ok(entries) => entries.flatten().map(|entry| entry.file_name().display().to_string()).collect(),
-                    Err(_) => Vec::new(),
-                };
+                let mut names: Vec<String> =
+                    match read_dir(container.payload.inside("/sys/class/net")) {
+                        Ok(entries) => entries
+                            .flatten()
+                            .map(|entry| entry.file_name().display().to_string())
+                            .collect(),
+                        Err(_) => Vec::new(),
+                    };
                 names.sort();
                 step.expect("/sys/class/net", names).equals(["eth0", "lo"])
             }),
             claim("/sys can only be read", |step| {
                 let mounts = step.start(&["sleep", "30"])?.payload.mounts()?;
-                let options = mounts.into_iter().rfind(|mount| mount.point == "/sys").map(|mount| mount.options);
-                step.expect("options of the mount on /sys", options).satisfies("ro, and not rw", |options| {
-                    options.as_ref().is_some_and(|options| options.starts_with("ro,"))
-                })
+                let options = mounts
+                    .into_iter()
+                    .rfind(|mount| mount.point == "/sys")
+                    .map(|mount| mount.options);
+                step.expect("options of the mount on /sys", options)
+                    .satisfies("ro, and not rw", |options| {
+                        options.as_ref().is_some_and(|options| options.starts_with("ro,"))
+                    })
             })
             .hint("net::sysfs in steps/07-net/src/lib.rs"),
             property("two containers side by side have different addresses", |step| {
@@ -92,20 +104,23 @@ fn main() -> ExitCode {
             property("an address that is in use is refused, and its owner keeps it", |step| {
                 let launch = step.launch().option("--ip", IP);
                 let first = launch.start(&["sleep", "30"])?;
-                step.expect("exit code of a second one", launch.attempt(&["true"])?.code()).equals(125)?;
+                step.expect("exit code of a second one", launch.attempt(&["true"])?.code())
+                    .equals(125)?;
                 step.expect("address of the first", addresses(&first)?).equals(["127.0.0.1/8", IP])
             })
             .only(Identity::Root),
             property("of eight that want the same address at once one has it at a time", |step| {
                 let launch = step.launch().option("--ip", IP);
-                let starts = (0..8).map(|_| launch.spawn(&["sleep", "0.2"])).collect::<Result<Vec<_>>>()?;
+                let starts =
+                    (0..8).map(|_| launch.spawn(&["sleep", "0.2"])).collect::<Result<Vec<_>>>()?;
                 let mut codes = Vec::new();
                 for mut start in starts {
                     codes.push(start.wait()?.code());
                 }
-                step.expect("exit codes", codes).satisfies("0 or 125, and 0 at least once", |codes| {
-                    codes.contains(&0) && codes.iter().all(|code| [0, 125].contains(code))
-                })
+                step.expect("exit codes", codes)
+                    .satisfies("0 or 125, and 0 at least once", |codes| {
+                        codes.contains(&0) && codes.iter().all(|code| [0, 125].contains(code))
+                    })
             })
             .only(Identity::Root),
             property("the cable is gone with the container", |step| {

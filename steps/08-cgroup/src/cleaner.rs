@@ -1,5 +1,6 @@
-//! The kernel removes a namespace with its last process, and a cgroup never. So a second process stays outside, waits
-//! for the end of the launcher, even by SIGKILL, and removes what it was told of.
+//! The kernel removes a namespace with its last process, and a cgroup never. So a second process
+//! stays outside, waits for the end of the launcher, even by SIGKILL, and removes what it was told
+//! of.
 
 use std::fs;
 use std::io::{PipeWriter, Read, Write, pipe};
@@ -13,7 +14,8 @@ use nix::sys::prctl;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, setsid};
 
-/// The cleaning process, seen from the launcher. It begins when the last writing end of the pipe is closed.
+/// The cleaning process, seen from the launcher. It begins when the last writing end of the pipe is
+/// closed.
 pub struct Cleaner {
     pipe: PipeWriter,
     pid: Pid,
@@ -48,11 +50,13 @@ impl Cleaner {
     }
 }
 
-/// Reads directories from standard input up to its end, then removes them, each as soon as it is empty of processes.
+/// Reads directories from standard input up to its end, then removes them, each as soon as it is
+/// empty of processes.
 fn clean() {
     let _ = setsid(); // Ctrl-C in the terminal is not for us
     let _ = prctl::set_name(c"cleaner");
-    // SAFETY: closes descriptors that nothing here uses: we must not keep anybody's pipe open, least of all our own.
+    // SAFETY: closes descriptors that nothing here uses: we must not keep anybody's pipe open,
+    // least of all our own.
     unsafe { close_fds::close_open_fds(libc::STDIN_FILENO + 1, &[]) };
     let mut dirs = String::new();
     let _ = std::io::stdin().read_to_string(&mut dirs);

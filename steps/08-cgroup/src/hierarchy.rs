@@ -1,5 +1,5 @@
-//! Where a controller is: cgroup v2 is one tree, v1 a tree for each controller or two, and on a hybrid machine a
-//! controller is in one of them or in the other (cgroups(7)).
+//! Where a controller is: cgroup v2 is one tree, v1 a tree for each controller or two, and on a
+//! hybrid machine a controller is in one of them or in the other (cgroups(7)).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,11 +30,13 @@ pub struct Hierarchy {
     own: PathBuf,
 }
 
-/// Finds the trees that have these controllers. With v1, `cpuacct` comes too: it counts what `cpu` limits.
+/// Finds the trees that have these controllers. With v1, `cpuacct` comes too: it counts what `cpu`
+/// limits.
 pub fn find(controllers: &[&'static str]) -> Result<Vec<Hierarchy>> {
     let process = Process::myself().context("open /proc/self")?;
     let groups = process.cgroups().context("read /proc/self/cgroup")?;
-    let mounts: Vec<MountInfo> = process.mountinfo().context("read /proc/self/mountinfo")?.into_iter().collect();
+    let mounts: Vec<MountInfo> =
+        process.mountinfo().context("read /proc/self/mountinfo")?.into_iter().collect();
     let mut found: Vec<Hierarchy> = Vec::new();
     let extra = groups.0.iter().any(|group| group.controllers.iter().any(|name| name == "cpuacct"));
     for &controller in controllers.iter().chain(extra.then_some(&"cpuacct")) {
@@ -48,7 +50,11 @@ pub fn find(controllers: &[&'static str]) -> Result<Vec<Hierarchy>> {
 }
 
 /// A controller that is bound to a v1 tree is not in v2.
-fn locate(controller: &'static str, groups: &ProcessCGroups, mounts: &[MountInfo]) -> Result<Hierarchy> {
+fn locate(
+    controller: &'static str,
+    groups: &ProcessCGroups,
+    mounts: &[MountInfo],
+) -> Result<Hierarchy> {
     let bound = |group: &&ProcessCGroup| group.controllers.iter().any(|name| name == controller);
     let v1 = groups.0.iter().find(bound);
     let v2 = || groups.0.iter().find(|group| group.hierarchy == 0);
@@ -59,10 +65,13 @@ fn locate(controller: &'static str, groups: &ProcessCGroups, mounts: &[MountInfo
     };
     let place = v1.or_else(v2).zip(mounts.iter().find(shows));
     let (group, mount) = place.ok_or_else(|| {
-        Failure::new(format!("cgroup: no hierarchy with the {controller} controller is mounted here"))
+        Failure::new(format!(
+            "cgroup: no hierarchy with the {controller} controller is mounted here"
+        ))
     })?;
     // Inside another container the mount may begin further down in the tree.
-    let below = group.pathname.strip_prefix(mount.root.trim_end_matches('/')).unwrap_or(&group.pathname);
+    let below =
+        group.pathname.strip_prefix(mount.root.trim_end_matches('/')).unwrap_or(&group.pathname);
     let own = mount.mount_point.join(below.trim_start_matches('/'));
     Ok(Hierarchy { version, controllers: vec![controller], top: mount.mount_point.clone(), own })
 }
@@ -78,8 +87,8 @@ impl Hierarchy {
         self.version == Version::V2
     }
 
-    /// The file of a group by which a process enters it. On v1 cgroup.procs would do as well, and wait 20 ms for an RCU
-    /// grace period; a single thread need not.
+    /// The file of a group by which a process enters it. On v1 cgroup.procs would do as well, and
+    /// wait 20 ms for an RCU grace period; a single thread need not.
     pub fn entrance(&self) -> &'static str {
         if self.is_v2() { "cgroup.procs" } else { "tasks" }
     }
@@ -93,8 +102,9 @@ impl Hierarchy {
         Ok(dir.to_owned())
     }
 
-    /// Where that is. v2 has no processes in inner nodes, so our own group, in which we are, can have no child: the
-    /// nearest group above is taken that is writable, free of processes and has the controllers.
+    /// Where that is. v2 has no processes in inner nodes, so our own group, in which we are, can
+    /// have no child: the nearest group above is taken that is writable, free of processes and has
+    /// the controllers.
     pub fn place(&self) -> Result<&Path> {
         if !self.is_v2() {
             return Ok(&self.own);
@@ -107,7 +117,9 @@ impl Hierarchy {
     fn pass_on(&self, dir: &Path) -> Result<()> {
         let file = dir.join("cgroup.subtree_control");
         let passed_on = read_words(&file);
-        for controller in self.controllers.iter().filter(|&name| !passed_on.iter().any(|word| word == name)) {
+        for controller in
+            self.controllers.iter().filter(|&name| !passed_on.iter().any(|word| word == name))
+        {
             fs::write(&file, format!("+{controller}"))
                 .with_context(|| format!("write +{controller} to {}", file.display()))?;
         }
@@ -119,12 +131,17 @@ impl Hierarchy {
         let root = !dir.join("cgroup.type").exists(); // the root alone may have both processes and children
         self.controllers.iter().all(|name| offered.iter().any(|word| word == name))
             && (root || read_words(&dir.join("cgroup.procs")).is_empty())
-            && ["", "cgroup.procs", "cgroup.subtree_control"].iter().all(|file| writable(&dir.join(file)))
+            && ["", "cgroup.procs", "cgroup.subtree_control"]
+                .iter()
+                .all(|file| writable(&dir.join(file)))
     }
 
     fn refusal(&self) -> Failure {
         let names = self.controllers.join(", ");
-        Failure::new(format!("cgroup {}: no group from here up can have one below it with {names}", self.own.display()))
+        Failure::new(format!(
+            "cgroup {}: no group from here up can have one below it with {names}",
+            self.own.display()
+        ))
     }
 }
 

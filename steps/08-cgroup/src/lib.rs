@@ -1,4 +1,5 @@
-//! Control groups: the container's CPU time, memory and number of processes are limited and counted.
+//! Control groups: the container's CPU time, memory and number of processes are limited and
+//! counted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -21,11 +22,12 @@ use cleaner::Cleaner;
 use hierarchy::Hierarchy;
 pub use limits::{Options, Size};
 
-/// clone3(2): be born in the group whose descriptor is in `cgroup`. (As a C int, the type of libc's constant, it is 0.)
+/// clone3(2): be born in the group whose descriptor is in `cgroup`. (As a C int, the type of libc's
+/// constant, it is 0.)
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// The container's control group: one node in each hierarchy that has a controller for a limit which was asked for.
-/// Without limits there are none, and nobody needs the right to make them.
+/// The container's control group: one node in each hierarchy that has a controller for a limit
+/// which was asked for. Without limits there are none, and nobody needs the right to make them.
 pub struct Group {
     nodes: Vec<Node>,
     cleaner: Option<Cleaner>,
@@ -65,7 +67,8 @@ impl Group {
         Ok(group)
     }
 
-    /// As [`pid::clone_args`]; on cgroup v2 the child is born in the group, so that nothing of it is ever outside.
+    /// As [`pid::clone_args`]; on cgroup v2 the child is born in the group, so that nothing of it
+    /// is ever outside.
     pub fn clone_args(&self, namespaces: &[c_int]) -> clone_args {
         let mut args = pid::clone_args(namespaces);
         if let Some(node) = self.nodes.iter().find(|node| node.hierarchy.is_v2()) {
@@ -75,17 +78,21 @@ impl Group {
         args
     }
 
-    /// The child's part: enters the groups that it was not born in, and makes them the `/` of its own view
-    /// (cgroup_namespaces(7)).
+    /// The child's part: enters the groups that it was not born in, and makes them the `/` of its
+    /// own view (cgroup_namespaces(7)).
     pub fn enter(&self) -> Result<()> {
         for node in self.nodes.iter().filter(|node| node.is_empty()) {
-            // 0 is the writer itself. The file was opened by the launcher, and its rights are those that count.
-            (&node.entrance).write_all(b"0").with_context(|| format!("enter {}", node.dir.display()))?;
+            // 0 is the writer itself. The file was opened by the launcher, and its rights are those
+            // that count.
+            (&node.entrance)
+                .write_all(b"0")
+                .with_context(|| format!("enter {}", node.dir.display()))?;
         }
         unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare CLONE_NEWCGROUP")
     }
 
-    /// Tells in one line on standard error what the container used, removes the group, and returns the exit code.
+    /// Tells in one line on standard error what the container used, removes the group, and returns
+    /// the exit code.
     pub fn report(self, code: ExitCode) -> Result<ExitCode> {
         if !self.nodes.is_empty() {
             common::tell(&usage::of(&self.nodes));
@@ -100,7 +107,10 @@ impl Node {
     fn open(hierarchy: Hierarchy, dir: PathBuf) -> Result<Node> {
         let what = || format!("open {}", dir.display());
         let handle = File::open(&dir).with_context(what)?;
-        let entrance = OpenOptions::new().write(true).open(dir.join(hierarchy.entrance())).with_context(what)?;
+        let entrance = OpenOptions::new()
+            .write(true)
+            .open(dir.join(hierarchy.entrance()))
+            .with_context(what)?;
         Ok(Node { hierarchy, dir, handle, entrance })
     }
 

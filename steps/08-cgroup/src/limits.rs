@@ -13,7 +13,8 @@ pub struct Options {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = cpus)]
     cpus: Option<f64>,
 
-    /// Memory in bytes, or with K, M, G in units of 1024; beyond it a process is killed [default: no limit]
+    /// Memory in bytes, or with K, M, G in units of 1024; beyond it a process is killed [default:
+    /// no limit]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
 
@@ -45,16 +46,23 @@ impl Options {
 fn cpu(quota: u64) -> Limit {
     Limit {
         controller: "cpu",
-        v1: vec![("cpu.cfs_period_us", PERIOD.to_string()), ("cpu.cfs_quota_us", quota.to_string())],
+        v1: vec![
+            ("cpu.cfs_period_us", PERIOD.to_string()),
+            ("cpu.cfs_quota_us", quota.to_string()),
+        ],
         v2: vec![("cpu.max", format!("{quota} {PERIOD}"))],
     }
 }
 
-/// Without a limit on swap the kernel would swap out what goes beyond, and the program would only become slow.
+/// Without a limit on swap the kernel would swap out what goes beyond, and the program would only
+/// become slow.
 fn memory(Size(bytes): Size) -> Limit {
     Limit {
         controller: "memory",
-        v1: vec![("memory.limit_in_bytes", bytes.to_string()), ("memory.memsw.limit_in_bytes", bytes.to_string())],
+        v1: vec![
+            ("memory.limit_in_bytes", bytes.to_string()),
+            ("memory.memsw.limit_in_bytes", bytes.to_string()),
+        ],
         v2: vec![("memory.max", bytes.to_string()), ("memory.swap.max", "0".into())],
     }
 }
@@ -137,6 +145,9 @@ mod tests {
     #[test]
     fn a_quota_is_a_part_of_100_ms() {
         let options = Options { cpus: Some(0.8), memory: None, pids: None };
-        assert_eq!(options.limits()[0].files(Version::V2), [("cpu.max", "80000 100000".to_owned())]);
+        assert_eq!(
+            options.limits()[0].files(Version::V2),
+            [("cpu.max", "80000 100000".to_owned())]
+        );
     }
 }

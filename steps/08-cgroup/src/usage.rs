@@ -5,7 +5,8 @@ use std::fs;
 use crate::Node;
 use crate::hierarchy::Version::{V1, V2};
 
-/// `used 1.60 s of CPU, throttled in 20 periods of 100 ms, …`: a part for each controller that limits something.
+/// `used 1.60 s of CPU, throttled in 20 periods of 100 ms, …`: a part for each controller that
+/// limits something.
 pub fn of(nodes: &[Node]) -> String {
     let tell = |counter: &&Counter| counter.read(nodes).and_then(counter.tell);
     let parts: Vec<String> = COUNTERS.iter().filter_map(tell).collect();
@@ -13,8 +14,8 @@ pub fn of(nodes: &[Node]) -> String {
     format!("used {}{hint}", parts.join(", "))
 }
 
-/// A number that a controller keeps in a file of v1 and one of v2: the key of its line (none where it is the only
-/// one), and what makes it a second, a MiB or an event.
+/// A number that a controller keeps in a file of v1 and one of v2: the key of its line (none where
+/// it is the only one), and what makes it a second, a MiB or an event.
 struct Counter {
     controllers: &'static [&'static str],
     v1: (&'static str, &'static str, f64),
@@ -64,7 +65,8 @@ const OUT_OF_MEMORY: Counter = Counter {
 impl Counter {
     /// The number, from the first group that has it.
     fn read(&self, nodes: &[Node]) -> Option<f64> {
-        let limits = |node: &&Node| self.controllers.iter().any(|controller| node.hierarchy.has(controller));
+        let limits =
+            |node: &&Node| self.controllers.iter().any(|controller| node.hierarchy.has(controller));
         nodes.iter().filter(limits).find_map(|node| {
             let (file, key, unit) = match node.hierarchy.version {
                 V1 => self.v1,

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use std::{fs, iter};
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Launch, Process, Step, chapter, claim, property, skip, wait_until};
+use harness::{
+    Container, Identity, Launch, Process, Step, chapter, claim, property, skip, wait_until,
+};
 
 fn main() -> ExitCode {
     chapter(
@@ -25,7 +27,8 @@ fn main() -> ExitCode {
             })
             .only(Identity::Root),
             claim("two busy threads get 0.8 CPUs", |step| {
-                let container = limited(step, "--cpus", "0.8")?.start(&["cpu-hog", "2", "--seconds", "30"])?;
+                let container =
+                    limited(step, "--cpus", "0.8")?.start(&["cpu-hog", "2", "--seconds", "30"])?;
                 sleep(Duration::from_millis(500));
                 let cpus = cpus_used(container.payload, Duration::from_secs(2))?;
                 step.expect("CPUs used", cpus).satisfies("at most 0.85", |cpus| *cpus <= 0.85)
@@ -45,7 +48,8 @@ fn main() -> ExitCode {
             claim("with 5 processes allowed there are never more", |step| {
                 let forks = "for i in 1 2 3 4 5 6 7 8; do sleep 30 & done; echo; wait";
                 let mut container = limited(step, "--pids", "5")?.start(&["bash", "-c", forks])?;
-                // The shell goes on trying for a while and then gives up; how many it got is what counts.
+                // The shell goes on trying for a while and then gives up; how many it got is what
+                // counts.
                 let most = iter::repeat_with(|| container.launcher.descendants().len()).take(20);
                 let most = most.inspect(|_| sleep(Duration::from_millis(20))).max();
                 let cleaner = usize::from(step.has("--pids")?); // the second process outside
@@ -55,7 +59,8 @@ fn main() -> ExitCode {
             })
             .only(Identity::Root),
             property("the payload sees its own group as the top of the tree", |step| {
-                let output = limited(step, "--memory", "32M")?.output(&["cat", "/proc/self/cgroup"])?;
+                let output =
+                    limited(step, "--memory", "32M")?.output(&["cat", "/proc/self/cgroup"])?;
                 let elsewhere = output.stdout.lines().filter(|line| !line.ends_with(":/")).count();
                 step.expect("other paths", elsewhere).equals(0)
             })
@@ -63,7 +68,10 @@ fn main() -> ExitCode {
             property("inside, the tree can only be read", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let mounts = container.payload.mounts()?;
-                let tree = mounts.iter().find(|mount| mount.point == "/sys/fs/cgroup").context("no /sys/fs/cgroup")?;
+                let tree = mounts
+                    .iter()
+                    .find(|mount| mount.point == "/sys/fs/cgroup")
+                    .context("no /sys/fs/cgroup")?;
                 let read_only = |options: &String| options.split(',').any(|option| option == "ro");
                 step.expect("mount options", tree.options.clone()).satisfies("ro", read_only)
             }),
@@ -78,7 +86,8 @@ fn main() -> ExitCode {
             property("where clone3(2) is hidden the child enters its group itself", |step| {
                 let launch = limited(step, "--pids", "50")?.refusing(&["clone3=ENOSYS"]);
                 let container = launch.start(&["sleep", "30"])?;
-                step.expect("limit", setting(&container, "pids", "pids.max", "pids.max")?).equals("50")
+                step.expect("limit", setting(&container, "pids", "pids.max", "pids.max")?)
+                    .equals("50")
             })
             .only(Identity::Root),
             property("the group is gone also where close_range(2) is not there", |step| {
@@ -97,7 +106,8 @@ fn main() -> ExitCode {
                 match launch.attempt(&["true"])?.code() {
                     0 => {
                         let container = launch.start(&["sleep", "30"])?;
-                        step.expect("limit", setting(&container, "pids", "pids.max", "pids.max")?).equals("50")
+                        step.expect("limit", setting(&container, "pids", "pids.max", "pids.max")?)
+                            .equals("50")
                     }
                     code => step.expect("exit code", code).equals(125),
                 }
@@ -128,11 +138,14 @@ fn group(process: Process, controller: &str) -> Result<PathBuf> {
     };
     let mounts = Process { pid: std::process::id() as i32 }.file("mountinfo")?;
     let mount = mounts.lines().find(|mount| match mount.split_once(" - ") {
-        Some((_, tail)) if v1 => tail.starts_with("cgroup ") && tail.split(',').any(|option| option == controller),
+        Some((_, tail)) if v1 => {
+            tail.starts_with("cgroup ") && tail.split(',').any(|option| option == controller)
+        }
         Some((_, tail)) => tail.starts_with("cgroup2 "),
         None => false,
     });
-    let top = mount.and_then(|mount| mount.split(' ').nth(4)).context("the hierarchy is not mounted")?;
+    let top =
+        mount.and_then(|mount| mount.split(' ').nth(4)).context("the hierarchy is not mounted")?;
     Ok(Path::new(top).join(line[2].trim_start_matches('/')))
 }
 
@@ -155,5 +168,10 @@ fn cpus_used(process: Process, time: Duration) -> Result<f64> {
 fn ticks(process: Process) -> Result<u64> {
     let stat = process.file("stat")?;
     let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
-    fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().context("ticks")).sum()
+    fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().context("ticks"))
+        .sum()
 }

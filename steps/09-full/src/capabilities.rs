@@ -1,4 +1,5 @@
-//! Capabilities: what root inside may still do. All five sets are the same, so that no program gains or loses any.
+//! Capabilities: what root inside may still do. All five sets are the same, so that no program
+//! gains or loses any.
 
 use anyhow::{Context, Result};
 use caps::{CapSet, Capability, CapsHashSet};
@@ -16,7 +17,8 @@ pub struct Options {
     cap_drop: Vec<CapsHashSet>,
 }
 
-/// What is kept, and what for. All of it holds only over what the container's user namespace owns (capabilities(7)).
+/// What is kept, and what for. All of it holds only over what the container's user namespace owns
+/// (capabilities(7)).
 const KEPT: [Capability; 10] = [
     Capability::CAP_CHOWN,            // package managers give files to their owners
     Capability::CAP_DAC_OVERRIDE,     // root reads and writes what its users own
@@ -27,10 +29,11 @@ const KEPT: [Capability; 10] = [
     Capability::CAP_SETGID,           // su, login and servers take on a user's groups
     Capability::CAP_SETUID,           // and the user's id
     Capability::CAP_SETPCAP,          // and give up capabilities for good
-    Capability::CAP_SYS_CHROOT,       // sshd and others lock up the part of them that reads from the network
+    Capability::CAP_SYS_CHROOT, // sshd and others lock up the part of them that reads from the network
 ];
 
-/// Gives up every other capability, also those that a set-user-ID program or a file with capabilities could bring.
+/// Gives up every other capability, also those that a set-user-ID program or a file with
+/// capabilities could bring.
 ///
 /// # Errors
 /// EPERM for one that was asked for and that the launcher's own user namespace does not give.
@@ -41,8 +44,11 @@ pub fn limit(options: &Options) -> Result<()> {
 /// Makes all five sets `kept`.
 pub fn keep(kept: &CapsHashSet) -> Result<()> {
     // The bounding set comes first: it takes CAP_SETPCAP, which may not be among those that stay.
-    for capability in caps::read(None, CapSet::Bounding).context("read the bounding set")?.difference(kept) {
-        caps::drop(None, CapSet::Bounding, *capability).with_context(|| format!("drop {capability}"))?;
+    for capability in
+        caps::read(None, CapSet::Bounding).context("read the bounding set")?.difference(kept)
+    {
+        caps::drop(None, CapSet::Bounding, *capability)
+            .with_context(|| format!("drop {capability}"))?;
     }
     // None can be inheritable that is not permitted, nor ambient that is not both.
     caps::clear(None, CapSet::Ambient).context("clear the ambient set")?;

@@ -1,5 +1,5 @@
-//! Ids: 65536 for the container, which outside are nobody's. Only where the caller has no such range is root inside the
-//! caller.
+//! Ids: 65536 for the container, which outside are nobody's. Only where the caller has no such
+//! range is root inside the caller.
 
 use std::fs;
 use std::io::{PipeReader, Read, pipe};
@@ -12,24 +12,30 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, User, fork, getegid, geteuid, getpid};
 use user::{IdMap, Options};
 
-/// Where systemd, too, takes the ids of containers from (systemd-nspawn(1)): no user has any of these.
+/// Where systemd, too, takes the ids of containers from (systemd-nspawn(1)): no user has any of
+/// these.
 const FIRST: u32 = 524_288;
 /// As many as programs expect: nobody is 65534.
 const COUNT: u32 = 65_536;
 
-/// Fills in the maps where none were asked for: a range of /etc/subuid and /etc/subgid that belongs to the caller.
-/// Without one root takes ids that are nobody's, and an ordinary user has the own id alone.
+/// Fills in the maps where none were asked for: a range of /etc/subuid and /etc/subgid that belongs
+/// to the caller. Without one root takes ids that are nobody's, and an ordinary user has the own id
+/// alone.
 pub fn choose(options: &mut Options) -> Result<()> {
     if options.no_map || !options.uid_map.is_empty() || !options.gid_map.is_empty() {
         return Ok(());
     }
     let own = [geteuid().as_raw(), getegid().as_raw()];
     let files = ["/etc/subuid", "/etc/subgid"];
-    let ranges = files.map(|file| subordinate(&fs::read_to_string(file).unwrap_or_default(), own[0]));
+    let ranges =
+        files.map(|file| subordinate(&fs::read_to_string(file).unwrap_or_default(), own[0]));
     let [uids, gids] = match (ranges, geteuid().is_root()) {
-        (ranges, true) if mapped_here() => ranges.map(|range| vec![map(0, range.unwrap_or((FIRST, COUNT)))]),
+        (ranges, true) if mapped_here() => {
+            ranges.map(|range| vec![map(0, range.unwrap_or((FIRST, COUNT)))])
+        }
         ([Some(uids), Some(gids)], false) if installed("newuidmap") => {
-            let maps = [(own[0], uids), (own[1], gids)].map(|(id, range)| vec![map(0, (id, 1)), map(1, range)]);
+            let maps = [(own[0], uids), (own[1], gids)]
+                .map(|(id, range)| vec![map(0, (id, 1)), map(1, range)]);
             stand_in(&maps)?;
             maps
         }
@@ -61,7 +67,8 @@ fn subordinate(text: &str, uid: u32) -> Option<(u32, u32)> {
 fn mapped_here() -> bool {
     let maps = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     maps.lines().any(|line| {
-        let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        let numbers: Vec<u64> =
+            line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
         matches!(numbers[..], [inside, _, count] if inside == 0 && count > u64::from(FIRST + COUNT))
     })
 }
@@ -71,8 +78,9 @@ fn installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).exists())
 }
 
-/// An ordinary user goes on in a user namespace that has these ids, each standing for itself, and from there may give
-/// them to the container. Its network namespace plays the host's, as in chapter 07.
+/// An ordinary user goes on in a user namespace that has these ids, each standing for itself, and
+/// from there may give them to the container. Its network namespace plays the host's, as in chapter
+/// 07.
 fn stand_in(maps: &[Vec<IdMap>; 2]) -> Result<()> {
     let (ready, unshared) = pipe().context("pipe")?;
     let launcher = getpid().to_string();
@@ -90,18 +98,25 @@ fn stand_in(maps: &[Vec<IdMap>; 2]) -> Result<()> {
             drop(unshared);
             match waitpid(child, None).context("waitpid")? {
                 WaitStatus::Exited(_, 0) => Ok(()),
-                _ => Err(Failure::new("newuidmap and newgidmap refused the ids of /etc/subuid and /etc/subgid").into()),
+                _ => Err(Failure::new(
+                    "newuidmap and newgidmap refused the ids of /etc/subuid and /etc/subgid",
+                )
+                .into()),
             }
         }
     }
 }
 
-/// Only newuidmap(1), which is set-user-ID root, may give an ordinary user's namespace more than one id, and only from
-/// outside: so this is run by a process that stayed there, as soon as the other one has left.
+/// Only newuidmap(1), which is set-user-ID root, may give an ordinary user's namespace more than
+/// one id, and only from outside: so this is run by a process that stayed there, as soon as the
+/// other one has left.
 fn give(mut ready: PipeReader, launcher: &str, maps: &[Vec<IdMap>; 2]) -> Result<()> {
     ready.read_to_end(&mut Vec::new())?;
     for (program, maps) in ["newuidmap", "newgidmap"].iter().zip(maps) {
-        let triples = maps.iter().flat_map(|map| [map.outside, map.outside, map.count]).map(|id| id.to_string());
+        let triples = maps
+            .iter()
+            .flat_map(|map| [map.outside, map.outside, map.count])
+            .map(|id| id.to_string());
         let status = Command::new(program).arg(launcher).args(triples).status()?;
         anyhow::ensure!(status.success(), "{program}");
     }

@@ -1,4 +1,5 @@
-//! Process 1: it adopts the orphans and reaps them, passes signals on, and ends with the payload and its exit code.
+//! Process 1: it adopts the orphans and reaps them, passes signals on, and ends with the payload
+//! and its exit code.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -14,10 +15,11 @@ use nix::unistd::Pid;
 
 /// Starts the payload as a child of this process and stays until it has ended.
 ///
-/// The kernel spares process 1 all signals that it has no handler for (pid_namespaces(7)): as process 2 the payload
-/// dies of SIGTERM and of Ctrl-C as it would anywhere.
+/// The kernel spares process 1 all signals that it has no handler for (pid_namespaces(7)): as
+/// process 2 the payload dies of SIGTERM and of Ctrl-C as it would anywhere.
 pub fn run(command: &[OsString]) -> Result<Infallible> {
-    // Blocked from before the fork on, signals wait to be fetched: none is lost, and no handler is needed.
+    // Blocked from before the fork on, signals wait to be fetched: none is lost, and no handler is
+    // needed.
     SigSet::all().thread_set_mask().context("sigprocmask")?;
     let payload = start(command)?;
     // What this process holds would stay open as long as the container runs.
@@ -28,16 +30,19 @@ pub fn run(command: &[OsString]) -> Result<Infallible> {
     unsafe { libc::_exit(common::report(&error).into()) }
 }
 
-/// In the manner of vfork(2): until it executes the command the child lives in our memory, and we wait. A copy of the
-/// page tables would take longer than all else here.
+/// In the manner of vfork(2): until it executes the command the child lives in our memory, and we
+/// wait. A copy of the page tables would take longer than all else here.
 fn start(command: &[OsString]) -> Result<Pid> {
     let start = |flags| {
         let payload = || {
             let Err(error) = become_payload(command);
             common::report(&error).into()
         };
-        // SAFETY: the child has a stack of its own, leaves our memory in order, and ends without coming back to us.
-        unsafe { clone(Box::new(payload), &mut vec![0; 1 << 20], flags, Some(Signal::SIGCHLD as c_int)) }
+        // SAFETY: the child has a stack of its own, leaves our memory in order, and ends without
+        // coming back to us.
+        unsafe {
+            clone(Box::new(payload), &mut vec![0; 1 << 20], flags, Some(Signal::SIGCHLD as c_int))
+        }
     };
     match start(CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK) {
         Err(Errno::EINVAL) => start(CloneFlags::empty()), // into a new time namespace older kernels let copies only
@@ -58,9 +63,9 @@ fn serve(payload: Pid) -> Result<Infallible> {
         if signal.si_signo == SIGCHLD {
             reap(payload)?;
         } else if signal.si_code <= SI_USER || signal.si_signo == SIGHUP {
-            // Sent by a process. What the terminal sends (SI_KERNEL) has already reached the payload; but that it hangs
-            // up is told to the session's first process alone, and that is this one.
-            // SAFETY: numbers alone. That it may have ended by now is no error.
+            // Sent by a process. What the terminal sends (SI_KERNEL) has already reached the
+            // payload; but that it hangs up is told to the session's first process alone, and that
+            // is this one. SAFETY: numbers alone. That it may have ended by now is no error.
             unsafe { libc::kill(payload.as_raw(), signal.si_signo) };
         }
     }
@@ -70,7 +75,8 @@ fn next_signal() -> Result<siginfo_t> {
     // SAFETY: siginfo_t is plain data, and sigwaitinfo(2) fills it before it is read.
     let mut info: siginfo_t = unsafe { std::mem::zeroed() };
     loop {
-        // SAFETY: both references outlive the call. nix's `wait` tells the number and not the sender.
+        // SAFETY: both references outlive the call. nix's `wait` tells the number and not the
+        // sender.
         match Errno::result(unsafe { libc::sigwaitinfo(SigSet::all().as_ref(), &mut info) }) {
             Err(Errno::EINTR) => continue,
             result => return result.map(|_| info).context("sigwaitinfo"),
@@ -78,8 +84,8 @@ fn next_signal() -> Result<siginfo_t> {
     }
 }
 
-/// Collects all that have ended, for many deaths may share one SIGCHLD. A child that nobody collects stays in the
-/// process table, a zombie, and takes a number there.
+/// Collects all that have ended, for many deaths may share one SIGCHLD. A child that nobody
+/// collects stays in the process table, a zombie, and takes a number there.
 fn reap(payload: Pid) -> Result<()> {
     let mut status: c_int = 0;
     loop {

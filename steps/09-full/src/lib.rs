@@ -1,5 +1,6 @@
-//! What a complete container has besides the mechanisms of the chapters before: for `09-full`, which starts one, and for
-//! the programs that find and join one that runs. Here is the order; each subject is a file of its own.
+//! What a complete container has besides the mechanisms of the chapters before: for `09-full`,
+//! which starts one, and for the programs that find and join one that runs. Here is the order; each
+//! subject is a file of its own.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,9 +48,14 @@ pub struct Outside {
     _name: name::Name,
 }
 
-/// Before there is a container: whose ids it gets, and how it is reached. Fills in maps that were not asked for, and
-/// replaces the way to the root filesystem by one that the container's root can go.
-pub fn prepare(options: &Options, user: &mut user::Options, rootfs: &mut PathBuf) -> Result<Outside> {
+/// Before there is a container: whose ids it gets, and how it is reached. Fills in maps that were
+/// not asked for, and replaces the way to the root filesystem by one that the container's root can
+/// go.
+pub fn prepare(
+    options: &Options,
+    user: &mut user::Options,
+    rootfs: &mut PathBuf,
+) -> Result<Outside> {
     let name = name::take(&options.name)?; // both are the machine's, which an ordinary user's launcher now leaves
     let ports = publish::listen(&options.publish)?;
     ids::choose(user)?;
@@ -57,7 +63,8 @@ pub fn prepare(options: &Options, user: &mut user::Options, rootfs: &mut PathBuf
     Ok(Outside { ports, terminal: terminal::Terminal::new()?, _name: name })
 }
 
-/// Inside, after the pivot: takes from the process all that the payload need not have, the means to take last.
+/// Inside, after the pivot: takes from the process all that the payload need not have, the means to
+/// take last.
 pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
     masks::cover()?;
     volumes::restrict_all(&options.volumes)?;
@@ -70,7 +77,8 @@ pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
 }
 
 impl Outside {
-    /// Passes on what is typed, shown and signalled until the container ends. Returns the payload's exit code.
+    /// Passes on what is typed, shown and signalled until the container ends. Returns the payload's
+    /// exit code.
     pub fn wait(self, container: Container) -> Result<ExitCode> {
         self.terminal.wait(container)
     }

@@ -29,9 +29,11 @@ const HIDDEN: [&str; 16] = [
 ];
 
 /// What changes the machine.
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READ_ONLY: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Inside, nobody can make user namespaces: in a new one a process would have all capabilities again.
+/// Inside, nobody can make user namespaces: in a new one a process would have all capabilities
+/// again.
 const NO_USER_NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
 
 /// Covers them. Comes after the pivot, when no path leads out of the container any more.
@@ -65,12 +67,15 @@ fn bind(source: &Path, target: &Path) -> Result<()> {
         .with_context(|| format!("bind {} on {}", source.display(), target.display()))
 }
 
-/// Adds flags to a mount. Those that it has must be repeated: a user namespace may not take off what was put on
-/// outside of it (mount_namespaces(7)).
+/// Adds flags to a mount. Those that it has must be repeated: a user namespace may not take off
+/// what was put on outside of it (mount_namespaces(7)).
 pub fn restrict(path: &Path, flags: MsFlags) -> Result<()> {
     let what = || format!("restrict the mount {}", path.display());
     let present = statvfs(path).with_context(what)?.flags();
-    let kept = KEPT.iter().filter(|(flag, _)| present.contains(*flag)).fold(flags, |flags, (_, kept)| flags | *kept);
+    let kept = KEPT
+        .iter()
+        .filter(|(flag, _)| present.contains(*flag))
+        .fold(flags, |flags, (_, kept)| flags | *kept);
     let none: Option<&str> = None;
     mount(none, path, none, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | kept, none).with_context(what)
 }

@@ -16,7 +16,8 @@ use nix::unistd::{Gid, Uid, chdir, fchown, getuid, isatty, setgroups, setresgid,
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Options {
-    /// Environment variable for the payload; repeatable [default: PATH, HOME, TERM and nothing of yours]
+    /// Environment variable for the payload; repeatable [default: PATH, HOME, TERM and nothing of
+    /// yours]
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
 
@@ -35,13 +36,15 @@ const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
 /// linux/sched.h, time_namespaces(7): the last of the eight namespaces, too new for libc
 const CLONE_NEWTIME: libc::c_int = 0x80;
 
-/// Puts everything of the launcher's aside, goes to the working directory and takes on the payload's ids.
+/// Puts everything of the launcher's aside, goes to the working directory and takes on the
+/// payload's ids.
 ///
 /// Comes before [`pid::die_with`], which a change of ids would undo.
 pub fn settle(options: &Options) -> Result<()> {
     own_clocks()?;
     arrive(options)?;
-    // Nobody inside is to look at, or through /proc/1/exe to write to, what process 1 was made from (CVE-2019-5736).
+    // Nobody inside is to look at, or through /proc/1/exe to write to, what process 1 was made from
+    // (CVE-2019-5736).
     prctl::set_dumpable(false).context("prctl PR_SET_DUMPABLE")
 }
 
@@ -54,17 +57,21 @@ pub fn arrive(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The session keyring would be the launcher's, with the keys of a whole login in it (session-keyring(7)).
+/// The session keyring would be the launcher's, with the keys of a whole login in it
+/// (session-keyring(7)).
 fn own_keyring() -> Result<()> {
     // SAFETY: a null pointer asks for an anonymous keyring.
-    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>()) };
+    let result = unsafe {
+        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>())
+    };
     match Errno::result(result) {
         Err(Errno::ENOSYS) => Ok(()), // a kernel without keys
         result => result.map(drop).context("keyctl KEYCTL_JOIN_SESSION_KEYRING"),
     }
 }
 
-/// The children of this process, and so the payload, will have clocks of their own: uptime can be set apart.
+/// The children of this process, and so the payload, will have clocks of their own: uptime can be
+/// set apart.
 fn own_clocks() -> Result<()> {
     // SAFETY: flags alone.
     match Errno::result(unsafe { libc::unshare(CLONE_NEWTIME) }) {
@@ -73,7 +80,8 @@ fn own_clocks() -> Result<()> {
     }
 }
 
-/// Tokens and passwords live in environments, and paths in them name another root. (PATH is set by exec.)
+/// Tokens and passwords live in environments, and paths in them name another root. (PATH is set by
+/// exec.)
 fn clean_environment(options: &Options) {
     let term = env::var_os("TERM").map(|term| ("TERM".into(), term));
     let home = [("HOME".into(), if getuid().is_root() { "/root" } else { "/" }.into())];
@@ -108,7 +116,8 @@ pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
     caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
 }
 
-/// Leaves the payload standard input, output and error: any other descriptor that it inherited would lead past its root.
+/// Leaves the payload standard input, output and error: any other descriptor that it inherited
+/// would lead past its root.
 pub fn close_on_exec() {
     close_fds::set_fds_cloexec(libc::STDERR_FILENO + 1, &[]);
 }

@@ -1,5 +1,5 @@
-//! A port of the host that leads into the container: a second process outside accepts connections and passes on what
-//! both sides say.
+//! A port of the host that leads into the container: a second process outside accepts connections
+//! and passes on what both sides say.
 
 use std::fs::OpenOptions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -14,7 +14,9 @@ use libc::c_int;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, setsid};
+use nix::unistd::{
+    ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, setsid,
+};
 use pid::Container;
 
 mod relay;
@@ -23,8 +25,9 @@ mod relay;
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Options {
-    /// TCP port HOST of this machine leads to port CONTAINER inside; repeatable. ADDR says who may come: without it
-    /// only this machine itself (127.0.0.1), with 0.0.0.0 everybody who reaches it over the network
+    /// TCP port HOST of this machine leads to port CONTAINER inside; repeatable. ADDR says who may
+    /// come: without it only this machine itself (127.0.0.1), with 0.0.0.0 everybody who reaches it
+    /// over the network
     #[arg(long, value_name = "[ADDR:]HOST:CONTAINER")]
     publish: Vec<Port>,
 }
@@ -39,23 +42,27 @@ struct Port {
 /// The published ports: from here on they are taken, and who connects waits.
 pub struct Ports(Vec<(TcpListener, u16)>);
 
-/// The process that passes on, seen from the launcher. Dropped, it ends, and the ports are free again.
+/// The process that passes on, seen from the launcher. Dropped, it ends, and the ports are free
+/// again.
 pub struct Proxy(Option<Pid>);
 
 /// Takes the ports. Comes first: an ordinary user's launcher soon leaves the machine's network.
 ///
 /// # Errors
-/// EADDRINUSE; EACCES for a port below 1024 without CAP_NET_BIND_SERVICE; EADDRNOTAVAIL for an address not ours.
+/// EADDRINUSE; EACCES for a port below 1024 without CAP_NET_BIND_SERVICE; EADDRNOTAVAIL for an
+/// address not ours.
 pub fn listen(options: &Options) -> Result<Ports> {
     let listen = |port: &Port| {
-        let listener = TcpListener::bind(port.outside).with_context(|| format!("listen on {}", port.outside))?;
+        let listener = TcpListener::bind(port.outside)
+            .with_context(|| format!("listen on {}", port.outside))?;
         Ok((listener, port.inside))
     };
     options.publish.iter().map(listen).collect::<Result<_>>().map(Ports)
 }
 
 impl Ports {
-    /// Starts to pass connections on to the container. Comes before its cable is plugged in, for which the payload waits.
+    /// Starts to pass connections on to the container. Comes before its cable is plugged in, for
+    /// which the payload waits.
     pub fn forward(&self, container: &Container) -> Result<Proxy> {
         if self.0.is_empty() {
             return Ok(Proxy(None));
@@ -114,11 +121,15 @@ impl FromStr for Port {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
             let (outside, inside) = text.rsplit_once(':')?;
-            let host = |port: NonZeroU16| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.into());
-            let outside = outside.parse().map(host).or_else(|_| outside.parse::<SocketAddr>()).ok()?;
+            let host =
+                |port: NonZeroU16| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.into());
+            let outside =
+                outside.parse().map(host).or_else(|_| outside.parse::<SocketAddr>()).ok()?;
             Some(Port { outside, inside: inside.parse::<NonZeroU16>().ok()?.into() })
         };
-        parse().filter(|port| port.outside.port() > 0).ok_or("[ADDR:]HOST:CONTAINER, as in 8080:80 or 0.0.0.0:8080:80")
+        parse()
+            .filter(|port| port.outside.port() > 0)
+            .ok_or("[ADDR:]HOST:CONTAINER, as in 8080:80 or 0.0.0.0:8080:80")
     }
 }
 

@@ -1,8 +1,8 @@
-//! seccomp: before each system call the kernel runs a small program of ours, which sees the call's number and arguments
-//! and says whether it takes place (seccomp(2)).
+//! seccomp: before each system call the kernel runs a small program of ours, which sees the call's
+//! number and arguments and says whether it takes place (seccomp(2)).
 //!
-//! A container shares the kernel with its host, so that a hole in one rarely used call is a way out of all namespaces.
-//! What an ordinary program uses is allowed, the rest is not even reached.
+//! A container shares the kernel with its host, so that a hole in one rarely used call is a way out
+//! of all namespaces. What an ordinary program uses is allowed, the rest is not even reached.
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -37,8 +37,8 @@ enum Choice {
 
 /// From here on no execve(2) gives more rights: not by a set-uid bit, not by a file's capabilities.
 ///
-/// Without it only CAP_SYS_ADMIN may load a filter, for a filter that lies to a set-uid program could make it give its
-/// rights away.
+/// Without it only CAP_SYS_ADMIN may load a filter, for a filter that lies to a set-uid program
+/// could make it give its rights away.
 pub fn no_new_privs() -> Result<()> {
     prctl::set_no_new_privs().context("prctl PR_SET_NO_NEW_PRIVS")
 }
@@ -61,13 +61,14 @@ pub fn load_default() -> Result<()> {
 
 fn set_filter(filter: &[sock_filter]) -> nix::Result<()> {
     let program = sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-    // Kernels before 5.16 take a filter as a wish for protection from Spectre v4 as well, which slows all programs down
-    // and keeps one process from nothing that it could not read anyway; who runs foreign code within a process can ask
-    // for it (prctl(2), PR_SET_SPECULATION_CTRL). The flag SECCOMP_FILTER_FLAG_LOG is left out: the container could fill
-    // the host's log.
+    // Kernels before 5.16 take a filter as a wish for protection from Spectre v4 as well, which
+    // slows all programs down and keeps one process from nothing that it could not read anyway; who
+    // runs foreign code within a process can ask for it (prctl(2), PR_SET_SPECULATION_CTRL). The
+    // flag SECCOMP_FILTER_FLAG_LOG is left out: the container could fill the host's log.
     let flags = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     // SAFETY: the program and the filter that it points to outlive the call, which copies both.
-    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program) };
     Errno::result(result).map(drop)
 }
 

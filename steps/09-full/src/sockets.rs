@@ -1,6 +1,8 @@
-//! The names of abstract sockets in this network namespace, each with its owner, from the kernel's own table.
+//! The names of abstract sockets in this network namespace, each with its owner, from the kernel's
+//! own table.
 //!
-//! /proc/net/unix would not do: it prints a name as it is, line breaks included, so that anybody can forge lines there.
+//! /proc/net/unix would not do: it prints a name as it is, line breaks included, so that anybody
+//! can forge lines there.
 
 use anyhow::{Context, Result};
 use netlink_packet_core::{
@@ -28,11 +30,17 @@ pub fn names() -> Result<Vec<(String, u32)>> {
         let mut rest = answer.as_slice();
         while !rest.is_empty() {
             let header = NetlinkMessage::<SockDiagMessage>::deserialize(rest);
-            let length = u32::from_ne_bytes(rest.get(..4).and_then(|len| len.try_into().ok()).unwrap_or_default());
+            let length = u32::from_ne_bytes(
+                rest.get(..4).and_then(|len| len.try_into().ok()).unwrap_or_default(),
+            );
             match header.map(|message| message.payload) {
                 Ok(NetlinkPayload::Done(_)) => return Ok(found),
-                Ok(NetlinkPayload::Error(error)) => return Err(error.to_io()).context("list the sockets"),
-                Ok(NetlinkPayload::InnerMessage(SockDiagMessage::UnixResponse(socket))) => found.extend(named(&socket)),
+                Ok(NetlinkPayload::Error(error)) => {
+                    return Err(error.to_io()).context("list the sockets");
+                }
+                Ok(NetlinkPayload::InnerMessage(SockDiagMessage::UnixResponse(socket))) => {
+                    found.extend(named(&socket))
+                }
                 _ => {} // not one of ours
             }
             rest = rest.get((length as usize).next_multiple_of(4).max(4)..).unwrap_or_default();

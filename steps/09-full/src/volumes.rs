@@ -1,4 +1,5 @@
-//! Files: what of the host's the container sees besides its root filesystem, and how it may use both.
+//! Files: what of the host's the container sees besides its root filesystem, and how it may use
+//! both.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -29,20 +30,29 @@ struct Volume {
     read_only: bool,
 }
 
-/// Binds the volumes, while the host's files can still be named. DST is found as the container will see it.
+/// Binds the volumes, while the host's files can still be named. DST is found as the container will
+/// see it.
 ///
 /// # Errors
 /// ENOENT where SRC or DST is not there: nothing is made in a rootfs that others may use, too.
 pub fn bind(root: &Root, options: &Options) -> Result<()> {
     options.volume.iter().try_for_each(|volume| {
         let target = volume.target.to_string_lossy();
-        root.mount(&volume.source, target.trim_start_matches('/'), "", MsFlags::MS_BIND | MsFlags::MS_REC, "")
+        root.mount(
+            &volume.source,
+            target.trim_start_matches('/'),
+            "",
+            MsFlags::MS_BIND | MsFlags::MS_REC,
+            "",
+        )
     })
 }
 
-/// Takes from the mounts what they need not have. Comes after the pivot, when no path leads out of the container.
+/// Takes from the mounts what they need not have. Comes after the pivot, when no path leads out of
+/// the container.
 pub fn restrict_all(options: &Options) -> Result<()> {
-    let flags = |read_only: bool| MsFlags::MS_NOSUID | MsFlags::MS_NODEV | read_only_flag(read_only);
+    let flags =
+        |read_only: bool| MsFlags::MS_NOSUID | MsFlags::MS_NODEV | read_only_flag(read_only);
     for volume in &options.volume {
         restrict(&Path::new("/").join(&volume.target), flags(volume.read_only))?;
     }
@@ -67,7 +77,11 @@ impl FromStr for Volume {
             (false, false) => {
                 // The launcher will not stay in the directory that it was started in.
                 let source = std::path::absolute(source).map_err(|error| error.to_string())?;
-                Ok(Volume { source: source.display().to_string(), target: target.into(), read_only })
+                Ok(Volume {
+                    source: source.display().to_string(),
+                    target: target.into(),
+                    read_only,
+                })
             }
             _ => Err("SRC and DST name a file or a directory each, and DST is not /".into()),
         }

@@ -7,13 +7,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Launch, Mark, Process, Step, about, chapter, claim, property, skip, wait_until};
+use harness::{
+    Container, Identity, Launch, Mark, Process, Step, about, chapter, claim, property, skip,
+    wait_until,
+};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// What docker and runc call dangerous: SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_TIME, MAC_OVERRIDE,
-/// MAC_ADMIN, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE; and NET_ADMIN and NET_RAW (linux/capability.h).
+/// What docker and runc call dangerous: SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT,
+/// SYS_TIME, MAC_OVERRIDE, MAC_ADMIN, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE; and NET_ADMIN and
+/// NET_RAW (linux/capability.h).
 const DANGEROUS: [u32; 14] = [12, 13, 16, 17, 19, 21, 22, 25, 32, 33, 34, 38, 39, 40];
 
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
@@ -40,15 +44,22 @@ fn ids() -> Vec<harness::Claim> {
         claim("65536 ids are there", |step| {
             let container = step.start(&["sleep", "30"])?;
             let map = container.payload.file("uid_map")?;
-            let ids: u64 = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();
+            let ids: u64 = map
+                .lines()
+                .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok())
+                .sum();
             step.expect("ids in uid_map", ids).equals(65536)
         })
         .only(Identity::Root),
-        property("without idmapped mounts root's files are nobody's inside, and it goes on", |step| {
-            let rootfs = step.host().copy_of_rootfs()?;
-            let launch = step.launch().rootfs(&rootfs).refusing(&["mount_setattr=ENOSYS"]);
-            step.expect("owner of /etc", launch.output(&["stat", "-c", "%u", "/etc"])?.line()).equals("65534")
-        })
+        property(
+            "without idmapped mounts root's files are nobody's inside, and it goes on",
+            |step| {
+                let rootfs = step.host().copy_of_rootfs()?;
+                let launch = step.launch().rootfs(&rootfs).refusing(&["mount_setattr=ENOSYS"]);
+                step.expect("owner of /etc", launch.output(&["stat", "-c", "%u", "/etc"])?.line())
+                    .equals("65534")
+            },
+        )
         .only(Identity::Root),
         property("a file made by root inside is on the disk the caller's own", |step| {
             needs_idmapped_mounts(step)?;
@@ -71,13 +82,23 @@ fn capabilities() -> Vec<harness::Claim> {
     vec![
         claim("no dangerous capability is left in any set", |step| {
             let container = step.start(&["sleep", "30"])?;
-            let held = SETS.map(|set| container.payload.bits(set)).into_iter().collect::<Result<Vec<_>>>()?;
+            let held = SETS
+                .map(|set| container.payload.bits(set))
+                .into_iter()
+                .collect::<Result<Vec<_>>>()?;
             let dangerous = |bits: &u64| DANGEROUS.iter().any(|bit| bits & (1 << bit) != 0);
-            step.expect("sets with a dangerous one", held.iter().filter(|bits| dangerous(bits)).count()).equals(0)
+            step.expect(
+                "sets with a dangerous one",
+                held.iter().filter(|bits| dangerous(bits)).count(),
+            )
+            .equals(0)
         }),
         claim("all five sets are the same", |step| {
             let container = step.start(&["sleep", "30"])?;
-            let sets = SETS.map(|set| container.payload.bits(set)).into_iter().collect::<Result<BTreeSet<_>>>()?;
+            let sets = SETS
+                .map(|set| container.payload.bits(set))
+                .into_iter()
+                .collect::<Result<BTreeSet<_>>>()?;
             step.expect("different sets", sets.len()).equals(1)
         }),
         claim("one can drop them all", |step| {
@@ -88,15 +109,19 @@ fn capabilities() -> Vec<harness::Claim> {
             let container = step.start(&["sleep", "30"])?;
             let bounding = process_1(&container)?.bits("CapBnd")?;
             step.expect("bounding set of process 1", bounding)
-                .satisfies("nothing dangerous", |bits| DANGEROUS.iter().all(|bit| bits & (1 << bit) == 0))
+                .satisfies("nothing dangerous", |bits| {
+                    DANGEROUS.iter().all(|bit| bits & (1 << bit) == 0)
+                })
         }),
         claim("nobody inside mounts anything", |step| {
             let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-            step.expect("mount", step.probe(&inside, &["mount-tmpfs", "/tmp"])?).equals(Err(Errno::EPERM))
+            step.expect("mount", step.probe(&inside, &["mount-tmpfs", "/tmp"])?)
+                .equals(Err(Errno::EPERM))
         }),
         claim("what covers a file of the kernel cannot be taken off", |step| {
             let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-            step.expect("umount", step.probe(&inside, &["unmount", "/proc"])?).equals(Err(Errno::EPERM))
+            step.expect("umount", step.probe(&inside, &["unmount", "/proc"])?)
+                .equals(Err(Errno::EPERM))
         }),
         claim("nobody inside makes a user namespace", |step| {
             let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
@@ -117,25 +142,34 @@ fn mounts() -> Vec<harness::Claim> {
             let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
             for file in ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/panic_on_oom"] {
                 let opened = step.probe(&inside, &["open-write", file])?;
-                step.expect(file, opened)
-                    .satisfies("EACCES or EROFS", |result| matches!(result, Err(Errno::EACCES | Errno::EROFS)))?;
+                step.expect(file, opened).satisfies("EACCES or EROFS", |result| {
+                    matches!(result, Err(Errno::EACCES | Errno::EROFS))
+                })?;
             }
             Ok(())
         })
         .only(Identity::Root),
-        claim("what changes the machine can only be read, whatever the ids and capabilities", |step| {
-            let container = step.start(&["sleep", "30"])?;
-            let mounts = container.payload.mounts()?;
-            for path in ["/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger"] {
-                let mount = mounts.iter().rfind(|mount| mount.point == path);
-                let there = container.payload.inside(path).exists();
-                step.expect(format!("options of a mount on {path}"), mount.map(|mount| mount.options.as_str()))
+        claim(
+            "what changes the machine can only be read, whatever the ids and capabilities",
+            |step| {
+                let container = step.start(&["sleep", "30"])?;
+                let mounts = container.payload.mounts()?;
+                for path in
+                    ["/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger"]
+                {
+                    let mount = mounts.iter().rfind(|mount| mount.point == path);
+                    let there = container.payload.inside(path).exists();
+                    step.expect(
+                        format!("options of a mount on {path}"),
+                        mount.map(|mount| mount.options.as_str()),
+                    )
                     .satisfies("ro, if it is there", |options| {
                         !there || options.is_some_and(|options| options.starts_with("ro,"))
                     })?;
-            }
-            Ok(())
-        }),
+                }
+                Ok(())
+            },
+        ),
         claim("/proc/interrupts, /proc/keys and their like are empty", |step| {
             let container = step.start(&["sleep", "30"])?;
             for file in ["/proc/interrupts", "/proc/keys", "/proc/timer_list", "/proc/kallsyms"] {
@@ -148,22 +182,32 @@ fn mounts() -> Vec<harness::Claim> {
             let container = step.start(&["sleep", "30"])?;
             let mounts = container.payload.mounts()?;
             let root = mounts.iter().find(|mount| mount.point == "/").context("no /")?;
-            step.expect("options of /", root.options.clone()).satisfies("nosuid and nodev", |options| {
-                ["nosuid", "nodev"].iter().all(|flag| options.split(',').any(|option| option == *flag))
-            })
+            step.expect("options of /", root.options.clone()).satisfies(
+                "nosuid and nodev",
+                |options| {
+                    ["nosuid", "nodev"]
+                        .iter()
+                        .all(|flag| options.split(',').any(|option| option == *flag))
+                },
+            )
         }),
         claim("with --read-only nothing is written to the root filesystem", |step| {
             let rootfs = step.host().rootfs_with_probe()?;
             rootfs.join("tmp/file").write("")?;
-            fs::set_permissions(rootfs.here.join("tmp/file"), Permissions::from_mode(0o666)).context("chmod")?;
+            fs::set_permissions(rootfs.here.join("tmp/file"), Permissions::from_mode(0o666))
+                .context("chmod")?;
             let inside = step.launch().flag("--read-only").rootfs(&rootfs);
-            step.expect("open", step.probe(&inside, &["open-write", "/tmp/file"])?).equals(Err(Errno::EROFS))
+            step.expect("open", step.probe(&inside, &["open-write", "/tmp/file"])?)
+                .equals(Err(Errno::EROFS))
         }),
         property("a volume is the host's directory, and read-only where it says so", |step| {
             let directory = step.host().directory()?;
             directory.join("file").write("from outside")?;
-            let launch = |ro: &str| step.launch().option("--volume", &format!("{}:/mnt{ro}", directory.arg()));
-            step.expect("file", launch("").output(&["cat", "/mnt/file"])?.line()).equals("from outside")?;
+            let launch = |ro: &str| {
+                step.launch().option("--volume", &format!("{}:/mnt{ro}", directory.arg()))
+            };
+            step.expect("file", launch("").output(&["cat", "/mnt/file"])?.line())
+                .equals("from outside")?;
             let code = launch(":ro").output(&["sh", "-c", "echo > /mnt/file"])?.code();
             step.expect("exit code of writing to it", code).satisfies("not 0", |code| *code != 0)
         }),
@@ -181,7 +225,11 @@ fn process() -> Vec<harness::Claim> {
             step.expect("descriptors", descriptors(step.launch())?).equals(3)
         }),
         claim("nor is it where close_range(2) is not there", |step| {
-            step.expect("descriptors", descriptors(step.launch().refusing(&["close_range=ENOSYS"]))?).equals(3)
+            step.expect(
+                "descriptors",
+                descriptors(step.launch().refusing(&["close_range=ENOSYS"]))?,
+            )
+            .equals(3)
         })
         .only(Identity::Root), // of a user `refuse` takes newuidmap's set-user-ID bit as well
         claim("the program of process 1 cannot be written to", |step| {
@@ -190,21 +238,31 @@ fn process() -> Vec<harness::Claim> {
             step.expect("open /proc/1/exe", opened).equals(Err(Errno::EACCES))
         })
         .only(Identity::Root),
-        claim("nobody inside gets to the program that process 1 was made from (CVE-2019-5736)", |step| {
-            let found = step.output(&["sh", "-c", "readlink /proc/1/exe; :"])?;
-            step.expect("readlink /proc/1/exe", found.line()).equals("")
-        }),
-        claim("a key of the launcher's login session is not found, even without the filter", |step| {
-            let answer = step.attack("session-key", &[("--seccomp", "off")])?;
-            step.expect("the attack session-key", answer.mark).equals(Mark::Stopped)
-        }),
+        claim(
+            "nobody inside gets to the program that process 1 was made from (CVE-2019-5736)",
+            |step| {
+                let found = step.output(&["sh", "-c", "readlink /proc/1/exe; :"])?;
+                step.expect("readlink /proc/1/exe", found.line()).equals("")
+            },
+        ),
+        claim(
+            "a key of the launcher's login session is not found, even without the filter",
+            |step| {
+                let answer = step.attack("session-key", &[("--seccomp", "off")])?;
+                step.expect("the attack session-key", answer.mark).equals(Mark::Stopped)
+            },
+        ),
         claim("the container has a time namespace of its own", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("time namespace of the payload", container.payload.ns("time")?)
                 .differs_from(step.host().ns("time")?)
         }),
         property("--workdir, --user and --env are what the payload has", |step| {
-            let launch = step.launch().option("--workdir", "/tmp").option("--user", "0:0").option("--env", "A=b");
+            let launch = step
+                .launch()
+                .option("--workdir", "/tmp")
+                .option("--user", "0:0")
+                .option("--env", "A=b");
             let output = launch.output(&["sh", "-c", "echo $(pwd) $(id -u) $A"])?;
             step.expect("inside", output.line()).equals("/tmp 0 b")
         }),
@@ -218,15 +276,20 @@ fn life() -> Vec<harness::Claim> {
             let container = step.start(&["bash", "-c", script])?;
             let asleep = || Ok(container.payload.file("comm")?.trim() == "sleep");
             wait_until("the payload has made its orphans", Duration::from_secs(10), asleep)?;
-            wait_until("the orphans have ended", Duration::from_secs(10), || Ok(orphans(&container) == 0))?;
-            let _ = wait_until("they are reaped", Duration::from_secs(1), || Ok(zombies(&container) == 0));
+            wait_until("the orphans have ended", Duration::from_secs(10), || {
+                Ok(orphans(&container) == 0)
+            })?;
+            let _ = wait_until("they are reaped", Duration::from_secs(1), || {
+                Ok(zombies(&container) == 0)
+            });
             step.expect("zombies", zombies(&container)).equals(0)
         }),
         claim("SIGTERM ends a payload that has no handler for it", |step| {
             let container = step.start(&["sleep", "30"])?;
             container.signal_payload(libc::SIGTERM)?;
             let mut container = container;
-            let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+            let ended =
+                wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
             step.expect("ended", ended.is_ok()).equals(true)?;
             step.expect("exit code", container.wait()?.code()).equals(128 + libc::SIGTERM)
         }),
@@ -234,8 +297,10 @@ fn life() -> Vec<harness::Claim> {
             let wait = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done";
             let mut container = step.start(&["bash", "-c", wait])?;
             container.read_line()?;
-            kill(Pid::from_raw(process_1(&container)?.pid), Signal::SIGTERM).context("kill process 1")?;
-            let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+            kill(Pid::from_raw(process_1(&container)?.pid), Signal::SIGTERM)
+                .context("kill process 1")?;
+            let ended =
+                wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
             step.expect("the payload ends", ended.is_ok()).equals(true)?;
             step.expect("exit code", container.wait()?.code()).equals(9)
         }),
@@ -244,7 +309,8 @@ fn life() -> Vec<harness::Claim> {
             let user = if step.identity == Identity::Root { "1000:1000" } else { "0:0" };
             let mut container = step.launch().option("--user", user).start(&["sleep", "30"])?;
             container.kill_launcher()?;
-            let ended = wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
+            let ended =
+                wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
             step.expect("the payload ends", ended.is_ok()).equals(true)
         })
         .hint("pid::die_with in steps/09-full/src/main.rs and lib.rs"),
@@ -256,36 +322,50 @@ fn life() -> Vec<harness::Claim> {
 
 /// The container's first process, as the host numbers it.
 fn process_1(container: &Container) -> Result<Process> {
-    let first = |process: &Process| process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() == Some(&1));
+    let first = |process: &Process| {
+        process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() == Some(&1))
+    };
     container.launcher.descendants().into_iter().find(first).context("no process 1")
 }
 
 /// The processes inside that run, besides the payload and process 1.
 fn orphans(container: &Container) -> usize {
-    let inside = |process: &Process| process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() != Some(&1));
-    let other = |process: &&Process| **process != container.payload && process.runs() && inside(process);
+    let inside = |process: &Process| {
+        process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() != Some(&1))
+    };
+    let other =
+        |process: &&Process| **process != container.payload && process.runs() && inside(process);
     container.launcher.descendants().iter().filter(other).count()
 }
 
 fn zombies(container: &Container) -> usize {
     let inside = container.payload.ns("pid").ok();
-    let zombie = |process: &Process| process.status("State").is_ok_and(|state| state.starts_with('Z'));
+    let zombie =
+        |process: &Process| process.status("State").is_ok_and(|state| state.starts_with('Z'));
     let ours = |process: &Process| process.ns("pid").ok() == inside || process.ns("pid").is_err();
-    container.launcher.descendants().iter().filter(|process| zombie(process) && ours(process)).count()
+    container
+        .launcher
+        .descendants()
+        .iter()
+        .filter(|process| zombie(process) && ours(process))
+        .count()
 }
 
-/// How many files a payload has open that was started with one more. A program that is still being loaded would have
-/// its libraries open as well.
+/// How many files a payload has open that was started with one more. A program that is still being
+/// loaded would have its libraries open as well.
 fn descriptors(launch: Launch) -> Result<usize> {
     let mut container = launch.leaking(&[9]).start(&["sh", "-c", "echo ready; sleep 30; :"])?;
     container.read_line()?;
     Ok(fs::read_dir(format!("/proc/{}/fd", container.payload.pid)).context("descriptors")?.count())
 }
 
-/// What is root's on the disk becomes the container's root's by mount_setattr(2), which came with Linux 5.12.
+/// What is root's on the disk becomes the container's root's by mount_setattr(2), which came with
+/// Linux 5.12.
 fn needs_idmapped_mounts(step: &Step) -> Result<()> {
     // SAFETY: there is no such descriptor and no structure to read.
-    let answer = unsafe { libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0) };
+    let answer = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0)
+    };
     if step.identity == Identity::Root && Errno::result(answer) == Err(Errno::ENOSYS) {
         return skip("this kernel has no idmapped mounts");
     }

@@ -1,4 +1,5 @@
-//! What chapter 09 claims of a container that runs: it is found by name, joined, and reached through a port.
+//! What chapter 09 claims of a container that runs: it is found by name, joined, and reached
+//! through a port.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +11,8 @@ use harness::{Container, Identity, Output, Step, chapter, claim, property, wait_
 const CONTAINERS: &str = env!("CARGO_BIN_EXE_containers");
 const ENTER: &str = env!("CARGO_BIN_EXE_enter");
 
-/// The address that --publish takes by itself, and a port that is free in every network an experiment makes.
+/// The address that --publish takes by itself, and a port that is free in every network an
+/// experiment makes.
 const LOOPBACK: &str = "127.0.0.1";
 const PORT: &str = "4712";
 
@@ -37,7 +39,8 @@ fn found() -> Vec<harness::Claim> {
             step.expect("names", names(step)?).equals(["web"])
         }),
         claim("two that run are listed, and one that was killed is not", |step| {
-            let (mut first, _second) = (named(step)?, step.launch().option("--name", "db").start(&["sleep", "30"])?);
+            let (mut first, _second) =
+                (named(step)?, step.launch().option("--name", "db").start(&["sleep", "30"])?);
             step.expect("names", names(step)?).equals(["db", "web"])?;
             first.kill_launcher()?;
             let mut left = Vec::new();
@@ -49,10 +52,12 @@ fn found() -> Vec<harness::Claim> {
         }),
         claim("without a name it has that of its launcher's number", |step| {
             let container = step.start(&["sleep", "30"])?;
-            step.expect("names", names(step)?).equals([format!("container-{}", container.launcher.pid)])
+            step.expect("names", names(step)?)
+                .equals([format!("container-{}", container.launcher.pid)])
         }),
         claim("its address is shown before anything inside tells it", |step| {
-            let _container = step.launch().option("--ip", "10.77.0.9/24").start(&["sleep", "30"])?;
+            let _container =
+                step.launch().option("--ip", "10.77.0.9/24").start(&["sleep", "30"])?;
             let list = step.on_host().output(&[CONTAINERS])?.stdout;
             step.expect("list", list).satisfies("10.77.0.9", |list| list.contains(" 10.77.0.9 "))
         }),
@@ -65,41 +70,63 @@ fn joined() -> Vec<harness::Claim> {
             let container = named(step)?;
             for kind in ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"] {
                 let joined = enter(step, &["readlink", &format!("/proc/self/ns/{kind}")])?;
-                step.expect(format!("{kind} namespace"), joined.line()).equals(container.payload.ns(kind)?)?;
+                step.expect(format!("{kind} namespace"), joined.line())
+                    .equals(container.payload.ns(kind)?)?;
             }
             Ok(())
         }),
         claim("who enters has the payload's capabilities, filter and groups", |step| {
             let container = named(step)?;
             let status = enter(step, &["cat", "/proc/self/status"])?.stdout;
-            for key in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Groups"] {
-                let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+            for key in [
+                "CapInh",
+                "CapPrm",
+                "CapEff",
+                "CapBnd",
+                "CapAmb",
+                "NoNewPrivs",
+                "Seccomp",
+                "Groups",
+            ] {
+                let line =
+                    status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
                 let joined = line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-                let payload = container.payload.status(key)?.split_whitespace().collect::<Vec<_>>().join(" ");
+                let payload =
+                    container.payload.status(key)?.split_whitespace().collect::<Vec<_>>().join(" ");
                 step.expect(key, joined).equals(Some(payload))?;
             }
             Ok(())
         }),
         claim("with another user, other capabilities or without the filter, too", |step| {
             let mut launch = step.launch().option("--name", "web").option("--seccomp", "off");
-            launch = launch.option("--user", "0:0").option("--cap-drop", "ALL").option("--cap-add", "KILL");
+            launch = launch
+                .option("--user", "0:0")
+                .option("--cap-drop", "ALL")
+                .option("--cap-add", "KILL");
             let _container = launch.start(&["sleep", "30"])?;
             let status = enter(step, &["cat", "/proc/self/status"])?.stdout;
-            for line in ["Uid:\t0\t0\t0\t0", "CapBnd:\t0000000000000020", "CapEff:\t0000000000000020", "Seccomp:\t0"] {
+            for line in [
+                "Uid:\t0\t0\t0\t0",
+                "CapBnd:\t0000000000000020",
+                "CapEff:\t0000000000000020",
+                "Seccomp:\t0",
+            ] {
                 step.expect(line, status.lines().any(|it| it == line)).equals(true)?;
             }
             Ok(())
         }),
         claim("who enters is under the payload's limits", |step| {
-            let container = step.launch().option("--name", "web").option("--pids", "20").start(&["sleep", "30"])?;
+            let container = step
+                .launch()
+                .option("--name", "web")
+                .option("--pids", "20")
+                .start(&["sleep", "30"])?;
             let joined = step.on_host().spawn(&[ENTER, "web", "sleep", "31"])?;
             let mut group = None;
             let _ = wait_until("it sleeps", Duration::from_secs(5), || {
-                let child = joined
-                    .process()
-                    .descendants()
-                    .into_iter()
-                    .find(|child| child.cmdline().is_ok_and(|cmdline| cmdline.starts_with(b"sleep\0")));
+                let child = joined.process().descendants().into_iter().find(|child| {
+                    child.cmdline().is_ok_and(|cmdline| cmdline.starts_with(b"sleep\0"))
+                });
                 group = child.map(|child| child.file("cgroup")).transpose()?;
                 Ok(group.is_some())
             });
@@ -108,7 +135,8 @@ fn joined() -> Vec<harness::Claim> {
         .only(Identity::Root),
         claim("nothing of the caller's environment comes along", |step| {
             let _container = named(step)?;
-            let environment = step.on_host().environment("SECRET", "1").attempt(&[ENTER, "web", "env"])?;
+            let environment =
+                step.on_host().environment("SECRET", "1").attempt(&[ENTER, "web", "env"])?;
             step.expect("exit code", environment.code()).equals(0)?;
             step.expect("SECRET", environment.stdout.contains("SECRET")).equals(false)
         }),
@@ -127,7 +155,8 @@ fn joined() -> Vec<harness::Claim> {
         }),
         property("nobody enters another user's container", |step| {
             let container = named(step)?;
-            let process_1 = container.launcher.descendants().into_iter().find(|child| child.ns("pid").is_ok());
+            let process_1 =
+                container.launcher.descendants().into_iter().find(|child| child.ns("pid").is_ok());
             let process_1 = process_1.context("process 1")?.pid.to_string();
             let other = ["setpriv", "--reuid", "54322", "--regid", "54322", "--clear-groups"];
             for which in ["web", &process_1] {
@@ -152,28 +181,35 @@ fn reached() -> Vec<harness::Claim> {
         }),
         claim("fifty clients at once hear it", |step| {
             let _container = published(step)?;
-            let clients: Result<Vec<_>> =
-                (0..50).map(|_| step.on_host().spawn(&[&beside(ENTER, "client"), LOOPBACK, PORT])).collect();
+            let clients: Result<Vec<_>> = (0..50)
+                .map(|_| step.on_host().spawn(&[&beside(ENTER, "client"), LOOPBACK, PORT]))
+                .collect();
             let mut clients = clients?;
             let heard = clients.iter_mut().map(|client| Ok(client.wait()?.line() == GREETING));
             let heard: Result<Vec<bool>> = heard.collect();
-            step.expect("who heard it", heard?.into_iter().filter(|&heard| heard).count()).equals(50)
+            step.expect("who heard it", heard?.into_iter().filter(|&heard| heard).count())
+                .equals(50)
         }),
         claim("a port that is taken is refused by its name", |step| {
             let _container = published(step)?;
             let second = step.launch().option("--publish", PUBLISHED).attempt(&["true"])?;
             step.expect("exit code", second.code()).equals(125)?;
-            step.expect("error", second.stderr).satisfies(LOOPBACK, |error| error.contains("127.0.0.1:4712"))
+            step.expect("error", second.stderr)
+                .satisfies(LOOPBACK, |error| error.contains("127.0.0.1:4712"))
         }),
         claim("the port is closed within two seconds of the launcher's SIGKILL", |step| {
             let mut container = published(step)?;
             step.expect("client before", client(step)?.code()).equals(0)?;
             container.kill_launcher()?;
-            wait_until("the port is closed", Duration::from_secs(2), || Ok(client(step)?.code() != 0))
+            wait_until("the port is closed", Duration::from_secs(2), || {
+                Ok(client(step)?.code() != 0)
+            })
         }),
         property("where nobody listens inside, the connection is closed", |step| {
-            let _container = step.launch().option("--publish", PUBLISHED).start(&["sleep", "30"])?;
-            step.expect("client", client(step)?.line()).satisfies("no greeting", |line| *line != GREETING)
+            let _container =
+                step.launch().option("--publish", PUBLISHED).start(&["sleep", "30"])?;
+            step.expect("client", client(step)?.line())
+                .satisfies("no greeting", |line| *line != GREETING)
         }),
     ]
 }
@@ -191,7 +227,11 @@ fn published(step: &Step) -> Result<Container> {
 /// The first column of the list, without its heading.
 fn names(step: &Step) -> Result<Vec<String>> {
     let list = step.on_host().output(&[CONTAINERS])?.stdout;
-    Ok(list.lines().skip(1).filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect())
+    Ok(list
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect())
 }
 
 fn enter(step: &Step, command: &[&str]) -> Result<Output> {

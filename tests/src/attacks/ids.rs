@@ -16,7 +16,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         proc()?;
         let map = fs::read_to_string("/proc/self/uid_map")?;
         let first: Vec<&str> = map.split_whitespace().take(2).collect();
-        if first == ["0", "0"] { gained("id 0 inside is id 0 outside") } else { nothing(first.join(" is ")) }
+        if first == ["0", "0"] {
+            gained("id 0 inside is id 0 outside")
+        } else {
+            nothing(first.join(" is "))
+        }
     }),
     attack(
         "drop-group",
@@ -31,28 +35,55 @@ pub(super) const ATTACKS: &[Attack] = &[
             gained("dropped")
         },
     ),
-    attack("memory-device", "", "makes a device that is the machine's memory", USER, |_| device(SFlag::S_IFCHR, 1, 1)),
-    attack("kernel-log-device", "", "makes the device of the kernel's log", USER, |_| device(SFlag::S_IFCHR, 1, 11)),
-    attack("disk-device", "", "makes the device of a disk of the host", USER, disk),
-    attack("realtime", "", "runs before all other programs of the host: sched_setscheduler(2)", USER, |_| {
-        let parameters = libc::sched_param { sched_priority: 1 };
-        // SAFETY: the structure outlives the call.
-        call("SCHED_FIFO", unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) }.into())
+    attack("memory-device", "", "makes a device that is the machine's memory", USER, |_| {
+        device(SFlag::S_IFCHR, 1, 1)
     }),
+    attack("kernel-log-device", "", "makes the device of the kernel's log", USER, |_| {
+        device(SFlag::S_IFCHR, 1, 11)
+    }),
+    attack("disk-device", "", "makes the device of a disk of the host", USER, disk),
+    attack(
+        "realtime",
+        "",
+        "runs before all other programs of the host: sched_setscheduler(2)",
+        USER,
+        |_| {
+            let parameters = libc::sched_param { sched_priority: 1 };
+            // SAFETY: the structure outlives the call.
+            call(
+                "SCHED_FIFO",
+                unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) }.into(),
+            )
+        },
+    ),
     attack("priority", "", "takes more than its share of the CPU: setpriority(2)", USER, |_| {
         // SAFETY: takes integers.
         call("-20", unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) }.into())
     }),
-    attack("core-pattern", "", "opens kernel/core_pattern for writing: a program for the host to run", USER, |_| {
-        setting("/proc/sys/kernel/core_pattern")
+    attack(
+        "core-pattern",
+        "",
+        "opens kernel/core_pattern for writing: a program for the host to run",
+        USER,
+        |_| setting("/proc/sys/kernel/core_pattern"),
+    ),
+    attack(
+        "sysrq",
+        "",
+        "opens /proc/sysrq-trigger for writing: it could restart the machine",
+        USER,
+        |_| setting("/proc/sysrq-trigger"),
+    ),
+    attack(
+        "interrupt-affinity",
+        "",
+        "opens /proc/irq/default_smp_affinity for writing",
+        USER,
+        |_| setting("/proc/irq/default_smp_affinity"),
+    ),
+    attack("panic-on-oom", "", "opens vm/panic_on_oom for writing", USER, |_| {
+        setting("/proc/sys/vm/panic_on_oom")
     }),
-    attack("sysrq", "", "opens /proc/sysrq-trigger for writing: it could restart the machine", USER, |_| {
-        setting("/proc/sysrq-trigger")
-    }),
-    attack("interrupt-affinity", "", "opens /proc/irq/default_smp_affinity for writing", USER, |_| {
-        setting("/proc/irq/default_smp_affinity")
-    }),
-    attack("panic-on-oom", "", "opens vm/panic_on_oom for writing", USER, |_| setting("/proc/sys/vm/panic_on_oom")),
     attack(
         "sysfs",
         "",
@@ -91,7 +122,9 @@ fn disk(_: &Decoys) -> Attempt {
     });
     let (major, minor) = numbers.ok_or_else(|| Stop::Untried("there is no disk here".into()))?;
     match device(SFlag::S_IFBLK, major, minor) {
-        Err(Stop::Refused(Errno::ENOMEDIUM | Errno::ENXIO)) => Err(Stop::Untried("no disk answers".into())),
+        Err(Stop::Refused(Errno::ENOMEDIUM | Errno::ENXIO)) => {
+            Err(Stop::Untried("no disk answers".into()))
+        }
         result => result,
     }
 }

@@ -8,7 +8,8 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::{Attack, Attempt, Decoys, attack, call, gained, nothing};
 
-const CAPABILITIES: &str = "CAP_SYS_ADMIN is given up, and there are no user namespaces inside to get it back in";
+const CAPABILITIES: &str =
+    "CAP_SYS_ADMIN is given up, and there are no user namespaces inside to get it back in";
 
 pub(super) const ATTACKS: &[Attack] = &[
     attack(
@@ -23,9 +24,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         mount(Some("none"), "/tmp", Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
         gained("mounted")
     }),
-    attack("fsopen", "CVE-2022-0185", "gets at the parsers of file systems: fsopen(2)", CAPABILITIES, |_| {
-        fsopen(c"tmpfs")
-    }),
+    attack(
+        "fsopen",
+        "CVE-2022-0185",
+        "gets at the parsers of file systems: fsopen(2)",
+        CAPABILITIES,
+        |_| fsopen(c"tmpfs"),
+    ),
     attack("unmask", "", "takes off what is mounted on /proc", CAPABILITIES, |_| {
         unshare(CloneFlags::CLONE_NEWNS)?;
         let _ = mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>); // where there is none
@@ -38,7 +43,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         "begins to mount a cgroup hierarchy, whose release_agent the host's root would run, in new namespaces",
         CAPABILITIES,
         |_| {
-            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP)?;
+            unshare(
+                CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP,
+            )?;
             fsopen(c"cgroup") // and no further: a hierarchy that is mounted anew is everybody's
         },
     ),
@@ -67,7 +74,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         |_| {
             unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
             // SAFETY: takes integers.
-            call("a raw socket", unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_RAW) }.into())
+            call(
+                "a raw socket",
+                unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_RAW) }.into(),
+            )
         },
     ),
 ];
@@ -81,7 +91,8 @@ fn leak(decoys: &Decoys) -> Attempt {
     if seen? { gained("in the host's mount table") } else { nothing("nobody else sees it") }
 }
 
-/// Whether this mount namespace is the host's, or tells its mounts to others. Looks through a /proc in the same place.
+/// Whether this mount namespace is the host's, or tells its mounts to others. Looks through a /proc
+/// in the same place.
 fn in_namespace_of(decoys: &Decoys) -> Result<bool, super::Stop> {
     let none = !std::path::Path::new("/proc/self").exists();
     if none {
@@ -105,8 +116,8 @@ fn clone3(_: &Decoys) -> Attempt {
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = libc::CLONE_NEWUSER as u64;
     args.exit_signal = libc::SIGCHLD as u64;
-    // SAFETY: without a stack and without CLONE_VM the child is a copy of this process, which has one thread; it ends at
-    // once.
+    // SAFETY: without a stack and without CLONE_VM the child is a copy of this process, which has
+    // one thread; it ends at once.
     match Errno::result(unsafe { libc::syscall(libc::SYS_clone3, &args, size_of_val(&args)) })? {
         // SAFETY: ends the child.
         0 => unsafe { libc::_exit(0) },

@@ -9,10 +9,16 @@ use super::{Attack, Attempt, attack, call, gained, nothing};
 const FILTER: &str = "neither CAP_NET_RAW nor the system call filter allows it";
 
 pub(super) const ATTACKS: &[Attack] = &[
-    attack("loopback-service", "", "connects to a service on the host's 127.0.0.1", "a network namespace", |decoys| {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, decoys.number("port")?))?;
-        gained("connected")
-    }),
+    attack(
+        "loopback-service",
+        "",
+        "connects to a service on the host's 127.0.0.1",
+        "a network namespace",
+        |decoys| {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, decoys.number("port")?))?;
+            gained("connected")
+        },
+    ),
     attack(
         "abstract-socket",
         "CVE-2020-15257",
@@ -44,9 +50,13 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack("vsock", "", "talks to the hypervisor: AF_VSOCK", "the system call filter", |_| {
         socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0)
     }),
-    attack("alg", "CVE-2019-8912", "gets at the kernel's cryptography: AF_ALG", "the system call filter", |_| {
-        socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0)
-    }),
+    attack(
+        "alg",
+        "CVE-2019-8912",
+        "gets at the kernel's cryptography: AF_ALG",
+        "the system call filter",
+        |_| socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0),
+    ),
 ];
 
 fn socket(family: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> Attempt {

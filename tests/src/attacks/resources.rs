@@ -14,10 +14,16 @@ use nix::unistd::{ForkResult, fork, pause};
 use super::{Attack, Attempt, Decoys, Stop, attack, gained, nothing, proc};
 
 pub(super) const ATTACKS: &[Attack] = &[
-    attack("take-cpu", "", "keeps a CPU busy that it has but a quarter of", "the cpu controller", |decoys| {
-        limited(decoys)?;
-        busy()
-    }),
+    attack(
+        "take-cpu",
+        "",
+        "keeps a CPU busy that it has but a quarter of",
+        "the cpu controller",
+        |decoys| {
+            limited(decoys)?;
+            busy()
+        },
+    ),
     attack("take-memory", "", "uses more memory than it has", "the memory controller", |decoys| {
         limited(decoys)?;
         let mut bytes = vec![0_u8; MEMORY];
@@ -28,16 +34,22 @@ pub(super) const ATTACKS: &[Attack] = &[
         limited(decoys)?;
         many()
     }),
-    attack("cgroup-path", "", "reads where in the host's cgroup tree it is", "a cgroup namespace", |decoys| {
-        proc()?;
-        let paths = fs::read_to_string("/proc/self/cgroup")?;
-        let path = paths.lines().find(|line| !line.ends_with(":/"));
-        match path {
-            Some(path) => gained(path),
-            None if decoys.shares("cgroup")? => gained("the host's own tree"),
-            None => nothing("/"),
-        }
-    }),
+    attack(
+        "cgroup-path",
+        "",
+        "reads where in the host's cgroup tree it is",
+        "a cgroup namespace",
+        |decoys| {
+            proc()?;
+            let paths = fs::read_to_string("/proc/self/cgroup")?;
+            let path = paths.lines().find(|line| !line.ends_with(":/"));
+            match path {
+                Some(path) => gained(path),
+                None if decoys.shares("cgroup")? => gained("the host's own tree"),
+                None => nothing("/"),
+            }
+        },
+    ),
     attack(
         "cgroup-write",
         "",
@@ -47,7 +59,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     ),
 ];
 
-/// What the container may have, where it is limited: a quarter of a CPU, this much memory and as many processes.
+/// What the container may have, where it is limited: a quarter of a CPU, this much memory and as
+/// many processes.
 pub const LIMITS: [(&str, &str); 3] = [("--cpus", "0.25"), ("--memory", "64M"), ("--pids", "64")];
 
 /// More than the limit.
@@ -63,7 +76,8 @@ fn limited(decoys: &Decoys) -> Result<(), Stop> {
 
 /// Tries it more than once, for others may keep the CPUs busy, too.
 fn busy() -> Attempt {
-    let most = (0..3).map(|_| cpus()).try_fold(0.0, |most: f64, cpus| Ok::<_, Stop>(most.max(cpus?)))?;
+    let most =
+        (0..3).map(|_| cpus()).try_fold(0.0, |most: f64, cpus| Ok::<_, Stop>(most.max(cpus?)))?;
     let found = format!("{most:.2} CPUs");
     if most > 0.36 { gained(found) } else { nothing(found) }
 }
@@ -116,7 +130,8 @@ fn group() -> Attempt {
         mount(Some("cgroup2"), "/tmp", Some("cgroup2"), MsFlags::empty(), None::<&str>)?;
         top = "/tmp";
     }
-    let directory = format!("{top}/escape-{}-{}", std::process::id(), Instant::now().elapsed().as_nanos());
+    let directory =
+        format!("{top}/escape-{}-{}", std::process::id(), Instant::now().elapsed().as_nanos());
     fs::create_dir(&directory)?;
     fs::remove_dir(&directory)?;
     gained("made, and removed again")

@@ -1,4 +1,5 @@
-//! Makes system calls by their numbers, each in a process of its own, and prints what the kernel answered.
+//! Makes system calls by their numbers, each in a process of its own, and prints what the kernel
+//! answered.
 
 use std::env::args;
 
@@ -19,7 +20,8 @@ enum Abi {
     I386,
 }
 
-/// `attempt native|x32|i386 CALL…`, where CALL is one word with a name or number and its arguments: `"socket 38 5 0"`.
+/// `attempt native|x32|i386 CALL…`, where CALL is one word with a name or number and its arguments:
+/// `"socket 38 5 0"`.
 fn main() -> Result<()> {
     let abi = match args().nth(1).as_deref() {
         Some("native") => Abi::Native,
@@ -39,11 +41,14 @@ fn attempt(abi: Abi, call: &str) -> Result<()> {
     let mut args = [0; 5];
     for (arg, word) in args.iter_mut().zip(words) {
         let radix = if word.starts_with("0x") { 16 } else { 10 };
-        *arg = u64::from_str_radix(word.trim_start_matches("0x"), radix).with_context(|| format!("argument {word}"))?;
+        *arg = u64::from_str_radix(word.trim_start_matches("0x"), radix)
+            .with_context(|| format!("argument {word}"))?;
     }
-    // SAFETY: this process has one thread. A child of the call itself, as clone makes it, ends here as well.
+    // SAFETY: this process has one thread. A child of the call itself, as clone makes it, ends here
+    // as well.
     let child = match unsafe { fork() }.context("fork")? {
-        // SAFETY: the arguments are numbers, none an address that the kernel could write to; then this process ends.
+        // SAFETY: the arguments are numbers, none an address that the kernel could write to; then
+        // this process ends.
         ForkResult::Child => unsafe { libc::_exit(-make(abi, number, args).min(0) as i32) },
         ForkResult::Parent { child } => child,
     };
@@ -61,13 +66,17 @@ fn answer(status: WaitStatus) -> Result<String> {
 }
 
 fn number(abi: Abi, name: &str) -> Option<u64> {
-    let native = name.parse().ok().or_else(|| Some(name.parse::<syscalls::Sysno>().ok()?.id() as u64));
+    let native =
+        name.parse().ok().or_else(|| Some(name.parse::<syscalls::Sysno>().ok()?.id() as u64));
     match abi {
         Abi::Native => native,
         #[cfg(target_arch = "x86_64")]
         Abi::X32 => native.map(|number| number | 0x4000_0000),
         #[cfg(target_arch = "x86_64")]
-        Abi::I386 => name.parse().ok().or_else(|| Some(name.parse::<syscalls::x86::Sysno>().ok()?.id() as u64)),
+        Abi::I386 => name
+            .parse()
+            .ok()
+            .or_else(|| Some(name.parse::<syscalls::x86::Sysno>().ok()?.id() as u64)),
     }
 }
 

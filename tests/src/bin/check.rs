@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use harness::{Event, Observation, REPORT, Told, Verdict, end_with_reader, paint};
 
-/// Runs the claims of chapters and tells, claim by claim, whether the kernel bears them out; exit code 1 if it does not
+/// Runs the claims of chapters and tells, claim by claim, whether the kernel bears them out; exit
+/// code 1 if it does not
 #[derive(Parser)]
 struct Args {
     /// text for people, json and tap (testanything.org) for programs
@@ -67,11 +68,13 @@ fn failed(told: &Told) -> bool {
 /// Runs the claims of one chapter, and tells them as they come.
 fn chapter(args: &Args, claims: &Path) -> Result<Vec<Told>> {
     let mut child = Command::new(claims).env(REPORT, "json").stdout(Stdio::piped()).spawn();
-    let child = child.as_mut().map_err(|error| anyhow::anyhow!("run {}: {error}", claims.display()))?;
+    let child =
+        child.as_mut().map_err(|error| anyhow::anyhow!("run {}: {error}", claims.display()))?;
     let mut all: Vec<Told> = Vec::new();
     let mut begun = 0;
     for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
-        let told: Told = serde_json::from_str(&line?).with_context(|| claims.display().to_string())?;
+        let told: Told =
+            serde_json::from_str(&line?).with_context(|| claims.display().to_string())?;
         if args.format == Format::Text && all.last().is_some_and(|last| last.claim != told.claim) {
             tell(args, &all[begun..]);
             begun = all.len();
@@ -92,9 +95,11 @@ fn chapter(args: &Args, claims: &Path) -> Result<Vec<Told>> {
 
 /// One claim: a line for those identities for whom it came to the same.
 fn tell(args: &Args, claim: &[Told]) {
-    let mut rest: Vec<&Told> = claim.iter().filter(|told| !matches!(told.verdict, Verdict::Skipped(_))).collect();
+    let mut rest: Vec<&Told> =
+        claim.iter().filter(|told| !matches!(told.verdict, Verdict::Skipped(_))).collect();
     while let Some(first) = rest.first().copied() {
-        let (same, other): (Vec<_>, Vec<_>) = rest.into_iter().partition(|told| told.verdict == first.verdict);
+        let (same, other): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|told| told.verdict == first.verdict);
         let who: Vec<&str> = same.iter().map(|told| told.identity.as_str()).collect();
         line(first, &who.join(" "));
         if failed(first) || args.verbose {
@@ -107,7 +112,9 @@ fn tell(args: &Args, claim: &[Told]) {
 fn line(told: &Told, who: &str) {
     let says = &told.claim;
     let (word, note) = match (&told.verdict, &told.before) {
-        (Verdict::Ok, Some((before, _))) => (paint("32", "OK  "), format!("not yet in {}", &before[..2])),
+        (Verdict::Ok, Some((before, _))) => {
+            (paint("32", "OK  "), format!("not yet in {}", &before[..2]))
+        }
         (Verdict::Ok, None) => (paint("32", "OK  "), String::new()),
         _ => (paint("31", "FAIL"), String::new()),
     };
@@ -159,7 +166,8 @@ fn summary(all: &[Told]) {
 /// Held, failed and not tried; of one identity, or of all.
 fn count(all: &[Told], identity: Option<&str>) -> [usize; 3] {
     let mut counts = [0; 3];
-    for told in all.iter().filter(|told| identity.is_none_or(|identity| told.identity == identity)) {
+    for told in all.iter().filter(|told| identity.is_none_or(|identity| told.identity == identity))
+    {
         let place = match &told.verdict {
             Verdict::Ok => 0,
             Verdict::Fail(_) | Verdict::Untried(_) => 1,
@@ -194,9 +202,19 @@ fn tap(all: &[Told]) {
         let (word, note) = match &told.verdict {
             Verdict::Ok => ("ok", String::new()),
             Verdict::Skipped(reason) => ("ok", format!(" # SKIP {reason}")),
-            Verdict::Fail(observation) => ("not ok", format!("\n# {observation}\n# look at {}", told.hint)),
-            Verdict::Untried(why) => ("not ok", format!("\n# {}\n# look at {}", why.replace('\n', "\n# "), told.hint)),
+            Verdict::Fail(observation) => {
+                ("not ok", format!("\n# {observation}\n# look at {}", told.hint))
+            }
+            Verdict::Untried(why) => {
+                ("not ok", format!("\n# {}\n# look at {}", why.replace('\n', "\n# "), told.hint))
+            }
         };
-        println!("{word} {} - {} as {}: {}{note}", index + 1, told.chapter, told.identity, told.claim);
+        println!(
+            "{word} {} - {} as {}: {}{note}",
+            index + 1,
+            told.chapter,
+            told.identity,
+            told.claim
+        );
     }
 }

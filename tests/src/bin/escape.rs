@@ -1,9 +1,9 @@
 //! Tries to get out of a container, and prepares what there is to be found outside.
 //!
-//! `escape [NAME=VALUE …] [ATTACK …]` runs inside and tries these attacks, or all: a line each, of name, result and
-//! evidence. The values say where the decoys are, which `escape decoys FILE` lays out on the host.
-//! `escape careless COMMAND …` starts a command as a careless launcher does: with a key in its keyring and, with
-//! `--terminal`, a terminal.
+//! `escape [NAME=VALUE …] [ATTACK …]` runs inside and tries these attacks, or all: a line each, of
+//! name, result and evidence. The values say where the decoys are, which `escape decoys FILE` lays
+//! out on the host. `escape careless COMMAND …` starts a command as a careless launcher does: with
+//! a key in its keyring and, with `--terminal`, a terminal.
 
 use std::env::args;
 use std::ffi::CString;
@@ -75,7 +75,9 @@ fn in_child(attack: &Attack, decoys: &Decoys) -> Result<String> {
             let _ = reader.read_to_string(&mut result);
             Ok(match waitpid(child, None).context("waitpid")? {
                 WaitStatus::Signaled(_, Signal::SIGALRM, _) => "untried\ttook too long".into(),
-                WaitStatus::Signaled(_, Signal::SIGSEGV, _) => "untried\tthis kernel has no such call".into(),
+                WaitStatus::Signaled(_, Signal::SIGSEGV, _) => {
+                    "untried\tthis kernel has no such call".into()
+                }
                 WaitStatus::Signaled(_, signal, _) => format!("stopped\tended by {signal}"),
                 _ => result,
             })
@@ -92,7 +94,8 @@ fn describe(result: Result<String, Stop>) -> String {
     }
 }
 
-/// Lays out the decoys, tells where they are, and removes them when it is told to end or its parent has ended.
+/// Lays out the decoys, tells where they are, and removes them when it is told to end or its parent
+/// has ended.
 fn decoys(marker: &str) -> Result<()> {
     prctl::set_pdeathsig(Signal::SIGTERM).context("prctl PR_SET_PDEATHSIG")?;
     let end = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
@@ -101,7 +104,8 @@ fn decoys(marker: &str) -> Result<()> {
     let name = format!("escape-{pid}");
     let queues = Queues::new(pid, &name)?;
     let tcp = TcpListener::bind("127.0.0.1:0").context("listen on 127.0.0.1")?;
-    let _unix = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?).context("listen")?;
+    let _unix =
+        UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?).context("listen")?;
     let byte = Box::new(7_u8);
     let mut words = vec![
         format!("marker={marker}"),
@@ -138,8 +142,13 @@ impl Queues {
             let memory = Errno::result(libc::shmget(key as i32, 4096, flags)).context("shmget")?;
             let posix = CString::new(format!("/{name}"))?;
             let attributes = std::ptr::null::<libc::mq_attr>();
-            Errno::result(libc::mq_open(posix.as_ptr(), libc::O_RDWR | libc::O_CREAT, 0o600, attributes))
-                .context("mq_open")?;
+            Errno::result(libc::mq_open(
+                posix.as_ptr(),
+                libc::O_RDWR | libc::O_CREAT,
+                0o600,
+                attributes,
+            ))
+            .context("mq_open")?;
             Ok(Queues { messages, memory, posix })
         }
     }
@@ -171,13 +180,25 @@ fn lay_key() -> nix::Result<()> {
     let value = c"secret";
     // SAFETY: a null pointer asks for an anonymous keyring; the strings outlive the calls.
     unsafe {
-        Errno::result(libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<u8>()))?;
-        let key = libc::syscall(libc::SYS_add_key, c"user".as_ptr(), KEY.as_ptr(), value.as_ptr(), 6, SESSION);
+        Errno::result(libc::syscall(
+            libc::SYS_keyctl,
+            JOIN_SESSION_KEYRING,
+            std::ptr::null::<u8>(),
+        ))?;
+        let key = libc::syscall(
+            libc::SYS_add_key,
+            c"user".as_ptr(),
+            KEY.as_ptr(),
+            value.as_ptr(),
+            6,
+            SESSION,
+        );
         Errno::result(key).map(drop)
     }
 }
 
-/// Runs `command` with a new terminal as its controlling terminal and standard input. Its last argument says which.
+/// Runs `command` with a new terminal as its controlling terminal and standard input. Its last
+/// argument says which.
 fn on_terminal(command: &[&str]) -> Result<()> {
     let terminal = openpty(None, None).context("openpty")?;
     let id = fstat(&terminal.slave).context("fstat")?;
@@ -203,6 +224,7 @@ fn on_terminal(command: &[&str]) -> Result<()> {
 fn take(terminal: OwnedFd) -> Result<()> {
     setsid().context("setsid")?;
     // SAFETY: takes an integer.
-    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) }).context("TIOCSCTTY")?;
+    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })
+        .context("TIOCSCTTY")?;
     dup2_stdin(&terminal).context("dup2")
 }

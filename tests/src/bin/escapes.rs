@@ -10,11 +10,13 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use harness::attacks::{Attack, all};
 use harness::{
-    Answer, Answers, Expectation, Identity, Mark, PEERS, STEPS, end_with_reader, from_peer, from_step, paint,
+    Answer, Answers, Expectation, Identity, Mark, PEERS, STEPS, end_with_reader, from_peer,
+    from_step, paint,
 };
 use nix::unistd::geteuid;
 
-/// Tries from inside a step all that ought to be impossible there; without a step: from all of them and all peers
+/// Tries from inside a step all that ought to be impossible there; without a step: from all of them
+/// and all peers
 #[derive(Parser)]
 struct Args {
     /// 1 to 9
@@ -87,7 +89,9 @@ fn title(mark: Mark, chapter: usize, number: usize) -> String {
         (Mark::Succeeded, Some(name)) => format!("These succeed. {name} stops them:"),
         (Mark::Succeeded, None) => "These succeed:".into(),
         (Mark::Stopped, Some(name)) if chapter <= number => format!("Stopped since {name}:"),
-        (Mark::Stopped, Some(name)) => format!("Stopped by the way; they come back, until {name} stops them for good:"),
+        (Mark::Stopped, Some(name)) => {
+            format!("Stopped by the way; they come back, until {name} stops them for good:")
+        }
         (Mark::Stopped, None) => "Stopped even without a container:".into(),
         (Mark::Untried, _) => "These cannot be tried here:".into(),
     }
@@ -128,12 +132,14 @@ fn matrix(page: Option<PathBuf>) -> Result<()> {
     legend();
     let Some(page) = page else { return Ok(()) };
     ensure!(geteuid().is_root(), "the page has what root sees as well: sudo, or without --page");
-    fs::write(&page, introduction() + &text + &attacks()?).with_context(|| format!("write {}", page.display()))
+    fs::write(&page, introduction() + &text + &attacks()?)
+        .with_context(|| format!("write {}", page.display()))
 }
 
 impl Table {
     fn fill(identity: Identity, free: &Answers) -> Result<Self> {
-        let mut table = Table { identity, columns: Vec::new(), free: free.clone(), absent: Vec::new() };
+        let mut table =
+            Table { identity, columns: Vec::new(), free: free.clone(), absent: Vec::new() };
         for number in 0..=STEPS.len() {
             let name = number.checked_sub(1).map_or("host", |index| &STEPS[index][..2]);
             table.columns.push((name.to_owned(), from_step(number, identity)?));
@@ -145,7 +151,11 @@ impl Table {
             }
             match from_peer(peer, identity)? {
                 Ok(answers) => table.columns.push((peer.name.to_owned(), answers)),
-                Err(why) => table.absent.push(format!("{}: {}", peer.name, why.lines().last().unwrap_or_default())),
+                Err(why) => table.absent.push(format!(
+                    "{}: {}",
+                    peer.name,
+                    why.lines().last().unwrap_or_default()
+                )),
             }
         }
         Ok(table)
@@ -160,19 +170,28 @@ impl Table {
 
     fn print(&self) {
         println!("Started by {}:\n", words(self.identity));
-        let heads: Vec<String> =
-            self.columns.iter().map(|(name, _)| format!("{name:>width$}", width = width(name))).collect();
+        let heads: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(name, _)| format!("{name:>width$}", width = width(name)))
+            .collect();
         println!("{:<24}{}", "", heads.join(" "));
         for attack in all() {
-            let cells: Vec<String> =
-                self.columns.iter().map(|(name, answers)| cell(self.mark(&attack, answers), width(name))).collect();
+            let cells: Vec<String> = self
+                .columns
+                .iter()
+                .map(|(name, answers)| cell(self.mark(&attack, answers), width(name)))
+                .collect();
             println!("{:<24}{}", attack.name, cells.join(" "));
         }
         let counts: Vec<String> = self
             .columns
             .iter()
             .map(|(name, answers)| {
-                let count = all().iter().filter(|attack| answers[attack.name].mark == Mark::Succeeded).count();
+                let count = all()
+                    .iter()
+                    .filter(|attack| answers[attack.name].mark == Mark::Succeeded)
+                    .count();
                 format!("{count:>width$}", width = width(name))
             })
             .collect();
@@ -222,7 +241,9 @@ fn cell(mark: Mark, width: usize) -> String {
 }
 
 fn legend() {
-    println!("X succeeds   . is stopped   ? cannot be tried here, or is stopped even without a container");
+    println!(
+        "X succeeds   . is stopped   ? cannot be tried here, or is stopped even without a container"
+    );
     println!("make escape-NN VERBOSE=1 tells of each what was gained and what stops it.");
 }
 
@@ -242,7 +263,11 @@ fn attacks() -> Result<String> {
     let mut text = "## The attacks\n".to_owned();
     for attack in all() {
         let cve = if attack.cve.is_empty() { String::new() } else { format!(" ({})", attack.cve) };
-        write!(text, "\n### {}\n\nIt {}{cve}. What stops it: {}.\n", attack.name, attack.what, attack.remedy)?;
+        write!(
+            text,
+            "\n### {}\n\nIt {}{cve}. What stops it: {}.\n",
+            attack.name, attack.what, attack.remedy
+        )?;
     }
     Ok(text)
 }

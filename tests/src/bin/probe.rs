@@ -1,4 +1,5 @@
-//! Makes one system call and tells what the kernel answered: the exit code is the errno, 0 for success.
+//! Makes one system call and tells what the kernel answered: the exit code is the errno, 0 for
+//! success.
 
 use std::env::args;
 use std::ffi::CString;
@@ -27,7 +28,9 @@ fn main() -> ExitCode {
         ["open", file] => open(file),
         ["open-write", file] => done(File::options().write(true).open(file)),
         ["unshare-user"] => unshare(CloneFlags::CLONE_NEWUSER),
-        ["mount-proc", target] => mount(Some("proc"), target, Some("proc"), MsFlags::empty(), None::<&str>),
+        ["mount-proc", target] => {
+            mount(Some("proc"), target, Some("proc"), MsFlags::empty(), None::<&str>)
+        }
         ["unmount", target] => umount(target),
         ["sethostname", name] => sethostname(name),
         ["msgget", key] => msgget(key, 0),
@@ -36,12 +39,18 @@ fn main() -> ExitCode {
         ["shmget-create", key] => shmget(key, libc::IPC_CREAT | 0o600),
         ["mq_open", name] => mq_open(name, libc::O_RDONLY),
         ["mq_open-create", name] => mq_open(name, libc::O_RDWR | libc::O_CREAT),
-        ["mount-tmpfs", target] => mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::empty(), None::<&str>),
+        ["mount-tmpfs", target] => {
+            mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        }
         ["mknod-null", path] => mknod(path, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3)),
         ["bind", port] => done(TcpListener::bind((Ipv4Addr::UNSPECIFIED, number(port)))),
         ["connect", port] => done(TcpStream::connect((Ipv4Addr::LOCALHOST, number(port)))),
-        ["bind-abstract", name] => done(abstract_name(name).and_then(|name| UnixListener::bind_addr(&name))),
-        ["connect-abstract", name] => done(abstract_name(name).and_then(|name| UnixStream::connect_addr(&name))),
+        ["bind-abstract", name] => {
+            done(abstract_name(name).and_then(|name| UnixListener::bind_addr(&name)))
+        }
+        ["connect-abstract", name] => {
+            done(abstract_name(name).and_then(|name| UnixStream::connect_addr(&name)))
+        }
         ["escape-chroot", file] => climb_out().and_then(|()| open(file)),
         _ => return ExitCode::from(255),
     };
@@ -68,8 +77,8 @@ fn errno(error: io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
-/// A new root below the present directory leaves that directory outside: from there `..` ends only at the true `/`
-/// (chroot(2)).
+/// A new root below the present directory leaves that directory outside: from there `..` ends only
+/// at the true `/` (chroot(2)).
 fn climb_out() -> nix::Result<()> {
     chdir("/tmp")?;
     let _ = mkdir("jail", Mode::S_IRWXU);

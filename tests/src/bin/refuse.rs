@@ -1,5 +1,5 @@
-//! refuse: runs a command to which some system calls are refused, as an older kernel, the filter of a container runtime or
-//! a security module would refuse them (seccomp(2)).
+//! refuse: runs a command to which some system calls are refused, as an older kernel, the filter of
+//! a container runtime or a security module would refuse them (seccomp(2)).
 
 use std::ffi::OsString;
 use std::mem::offset_of;
@@ -19,11 +19,13 @@ use syscalls::Sysno;
 
 /// Runs COMMAND, to which and to whose children these system calls are refused
 ///
-/// `refuse clone3=ENOSYS close_range=ENOSYS -- target/debug/09-full …` shows how it fares on an old kernel, and
-/// `refuse mount:3:0xe=EPERM -- …` refuses only the mounts whose argument 3, the flags, is 0xe.
+/// `refuse clone3=ENOSYS close_range=ENOSYS -- target/debug/09-full …` shows how it fares on an old
+/// kernel, and `refuse mount:3:0xe=EPERM -- …` refuses only the mounts whose argument 3, the flags,
+/// is 0xe.
 #[derive(Parser)]
 struct Args {
-    /// A system call and the errno of its refusal; with ARG, counted from 0, only where the low half of that is VALUE
+    /// A system call and the errno of its refusal; with ARG, counted from 0, only where the low
+    /// half of that is VALUE
     #[arg(required = true, value_name = "CALL[:ARG:VALUE]=ERRNO")]
     refused: Vec<Refusal>,
 
@@ -43,7 +45,8 @@ fn main() -> Result<()> {
     let args = Args::parse();
     load(&filter(&args.refused))?;
     let (program, words) = args.command.split_first().context("no command")?;
-    Err(Command::new(program).args(words).exec()).with_context(|| format!("exec {}", program.display()))
+    Err(Command::new(program).args(words).exec())
+        .with_context(|| format!("exec {}", program.display()))
 }
 
 /// AUDIT_ARCH_… of linux/audit.h: the ELF machine, 64 bits, little-endian.
@@ -60,11 +63,16 @@ fn filter(refused: &[Refusal]) -> Vec<sock_filter> {
 impl Refusal {
     /// Tests, each of which leads on to the next refusal where it fails, and the verdict.
     fn instructions(&self) -> Vec<sock_filter> {
-        let argument = |(arg, value)| (offset_of!(seccomp_data, args) + size_of::<u64>() * arg, value);
-        let call = [(offset_of!(seccomp_data, arch), ARCH), (offset_of!(seccomp_data, nr), self.call.id() as u32)];
+        let argument =
+            |(arg, value)| (offset_of!(seccomp_data, args) + size_of::<u64>() * arg, value);
+        let call = [
+            (offset_of!(seccomp_data, arch), ARCH),
+            (offset_of!(seccomp_data, nr), self.call.id() as u32),
+        ];
         let tests: Vec<_> = call.into_iter().chain(self.condition.map(argument)).collect();
         let left = |number: usize| 2 * (tests.len() - 1 - number) + 1; // what stands behind a test, with the verdict
-        let both = |(number, &(offset, value))| [read(offset), unless_equal(value, left(number) as u8)];
+        let both =
+            |(number, &(offset, value))| [read(offset), unless_equal(value, left(number) as u8)];
         let verdict = stop(SECCOMP_RET_ERRNO | self.errno as u32);
         tests.iter().enumerate().flat_map(both).chain([verdict]).collect()
     }
@@ -82,7 +90,8 @@ fn stop(verdict: u32) -> sock_filter {
     sock_filter { code: (BPF_RET | BPF_K) as u16, jt: 0, jf: 0, k: verdict }
 }
 
-/// As CAP_SYS_ADMIN without no_new_privs, so that set-user-ID programs such as newuidmap still work; else with it.
+/// As CAP_SYS_ADMIN without no_new_privs, so that set-user-ID programs such as newuidmap still
+/// work; else with it.
 fn load(filter: &[sock_filter]) -> Result<()> {
     match set(filter) {
         Err(Errno::EACCES) => {
@@ -122,5 +131,6 @@ impl FromStr for Refusal {
 }
 
 fn number(text: &str) -> Option<u32> {
-    text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok())
+    text.strip_prefix("0x")
+        .map_or_else(|| text.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok())
 }

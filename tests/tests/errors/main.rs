@@ -1,4 +1,5 @@
-//! The table of errors, common/src/hints: each row is provoked on the real programs, and the book's page says the same.
+//! The table of errors, common/src/hints: each row is provoked on the real programs, and the book's
+//! page says the same.
 //!
 //! `SNAPSHOTS=overwrite cargo test -p harness --test errors` writes the page anew.
 
@@ -12,7 +13,9 @@ use std::{fs, iter};
 
 use anyhow::{Context, Result, ensure};
 use common::hints::{Row, TABLE};
-use harness::{Identity, Launch, Output, Scratch, Step, processes_with_argument, skip, suite, test, wait_until};
+use harness::{
+    Identity, Launch, Output, Scratch, Step, processes_with_argument, skip, suite, test, wait_until,
+};
 use libtest_mimic::Trial;
 use provocations::{Provocation, provocations};
 
@@ -31,10 +34,14 @@ fn main() -> ExitCode {
     }
     let tests = provocations().into_iter().flat_map(|provocation| {
         let check = move |identity| move || provocation.check(identity).context(provocation.script);
-        provocation.identities().map(move |identity| test(provocation.row, identity, check(identity)))
+        provocation
+            .identities()
+            .map(move |identity| test(provocation.row, identity, check(identity)))
     });
     let whole = [
-        Trial::test("every row is provoked, and nothing else", || Ok(all_are_provoked().map_err(|e| e.to_string())?)),
+        Trial::test("every row is provoked, and nothing else", || {
+            Ok(all_are_provoked().map_err(|e| e.to_string())?)
+        }),
         Trial::test("the page is the table's", || Ok(page::compare().map_err(|e| e.to_string())?)),
     ];
     suite(tests.chain(whole).collect(), false)
@@ -55,18 +62,22 @@ fn all_are_provoked() -> Result<()> {
 impl Provocation {
     fn identities(&self) -> impl Iterator<Item = Identity> + use<> {
         let only = self.only;
-        [Identity::Root, Identity::User].into_iter().filter(move |identity| only.is_none_or(|it| it == *identity))
+        [Identity::Root, Identity::User]
+            .into_iter()
+            .filter(move |identity| only.is_none_or(|it| it == *identity))
     }
 
-    /// Runs the script on a host of its own, as root or as a user who is root of nothing, and looks at what was told and
-    /// at what is left.
+    /// Runs the script on a host of its own, as root or as a user who is root of nothing, and looks
+    /// at what was told and at what is left.
     fn check(&self, identity: Identity) -> Result<()> {
         let step = match identity {
             Identity::Root => Step::new(1, identity)?,
             Identity::User => Step::without_root(1)?,
         };
         let (directory, before) = (workplace(&step)?, step.host().process().file("mountinfo")?);
-        let run = |script| launch(&step, &directory)?.spawn(&["sh", "-c", &format!("eval \"$PRELUDE\"\n{script}")]);
+        let run = |script| {
+            launch(&step, &directory)?.spawn(&["sh", "-c", &format!("eval \"$PRELUDE\"\n{script}")])
+        };
         let mut launched = run(self.script)?;
         let output = launched.wait()?;
         if output.code() == SKIPPED {
@@ -88,23 +99,41 @@ impl Provocation {
     fn compare(&self, output: &Output) -> Result<()> {
         let told = format!("{}{}", output.stdout, output.stderr);
         let row = rows().find(|row| row.name == self.row).context("there is no such row")?;
-        let hints: Vec<_> = told.lines().filter_map(|line| line.trim_end().strip_prefix("hint: ")).collect();
-        ensure!(hints == [row.hint], "expected the hint of {}: {}\ntold: {told}", row.name, row.hint);
-        ensure!(output.code() == self.code, "exit code {}, expected {}: {told}", output.code(), self.code);
+        let hints: Vec<_> =
+            told.lines().filter_map(|line| line.trim_end().strip_prefix("hint: ")).collect();
+        ensure!(
+            hints == [row.hint],
+            "expected the hint of {}: {}\ntold: {told}",
+            row.name,
+            row.hint
+        );
+        ensure!(
+            output.code() == self.code,
+            "exit code {}, expected {}: {told}",
+            output.code(),
+            self.code
+        );
         let begins = if self.code == 0 { "warning: " } else { "Error: " };
-        ensure!(told.lines().filter(|line| line.starts_with(begins)).count() == 1, "not one {begins}\ntold: {told}");
+        ensure!(
+            told.lines().filter(|line| line.starts_with(begins)).count() == 1,
+            "not one {begins}\ntold: {told}"
+        );
         ensure!(!told.contains("panicked"), "a panic: {told}");
         Ok(())
     }
 }
 
 fn cured(output: &Output) -> Result<()> {
-    ensure!(output.code() == 0 && !output.stderr.contains("Error: "), "the cure did not help: {}", output.stderr);
+    ensure!(
+        output.code() == 0 && !output.stderr.contains("Error: "),
+        "the cure did not help: {}",
+        output.stderr
+    );
     Ok(())
 }
 
-/// A directory with `rootfs`, by a path that nobody else has, so that the processes of this script are known by it, and
-/// `tmp`, to mount something on.
+/// A directory with `rootfs`, by a path that nobody else has, so that the processes of this script
+/// are known by it, and `tmp`, to mount something on.
 fn workplace(step: &Step) -> Result<Scratch> {
     let directory = step.host().directory()?;
     symlink(step.host().rootfs()?.there, &directory.join("rootfs").here).context("symlink")?;
@@ -118,7 +147,8 @@ fn launch<'a>(step: &'a Step, directory: &Scratch) -> Result<Launch<'a>> {
     let programs = step.host().probe()?.there;
     let programs = programs.parent().context("a program without a directory")?;
     // An ordinary user's PATH often leaves out where sysctl(8) is.
-    let path = format!("{}:{}:/usr/sbin:/sbin", programs.display(), env::var("PATH").unwrap_or_default());
+    let path =
+        format!("{}:{}:/usr/sbin:/sbin", programs.display(), env::var("PATH").unwrap_or_default());
     let (rootfs, scratch) = (directory.join("rootfs"), directory.join("tmp"));
     let variables = [
         ("PATH", path.as_str()),
@@ -128,27 +158,37 @@ fn launch<'a>(step: &'a Step, directory: &Scratch) -> Result<Launch<'a>> {
         ("ROOTFS", rootfs.arg()),
         ("TMP", scratch.arg()),
     ];
-    Ok(variables.iter().fold(step.on_host(), |launch, (name, value)| launch.environment(name, value)))
+    Ok(variables
+        .iter()
+        .fold(step.on_host(), |launch, (name, value)| launch.environment(name, value)))
 }
 
 /// The control group of a launcher, if it is still there.
 fn group_of(launcher: i32) -> Option<PathBuf> {
     let name = format!("container-{launcher}");
-    let below = |dirs: Vec<PathBuf>| -> Vec<PathBuf> { dirs.iter().flat_map(|dir| directories(dir)).collect() };
-    let levels = iter::successors(Some(vec![PathBuf::from("/sys/fs/cgroup")]), |dirs| Some(below(dirs.clone())));
+    let below = |dirs: Vec<PathBuf>| -> Vec<PathBuf> {
+        dirs.iter().flat_map(|dir| directories(dir)).collect()
+    };
+    let levels = iter::successors(Some(vec![PathBuf::from("/sys/fs/cgroup")]), |dirs| {
+        Some(below(dirs.clone()))
+    });
     levels.take(6).flatten().find(|dir| dir.ends_with(&name))
 }
 
 fn directories(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// How mkdir(3) calls the kernel.
 const MKDIR: &str = if cfg!(target_arch = "x86_64") { "mkdir" } else { "mkdirat" };
 
-/// What the scripts are written in. `own SETUP COMMAND…` runs SETUP with all rights in namespaces of its own, in which
-/// everybody is who they were, and then COMMAND without those rights; the process stays the same one.
+/// What the scripts are written in. `own SETUP COMMAND…` runs SETUP with all rights in namespaces
+/// of its own, in which everybody is who they were, and then COMMAND without those rights; the
+/// process stays the same one.
 const PRELUDE: &str = r#"
 ONE="--uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1"   # which needs no newuidmap
 skip() { echo "$1"; exit 77; }

@@ -42,7 +42,10 @@ pub fn write() -> ExitCode {
 /// The page is as the table is today.
 pub fn compare() -> Result<()> {
     let page = fs::read_to_string(path()).context("read docs/src/errors.md")?;
-    ensure!(page == text(), "it is not: SNAPSHOTS=overwrite cargo test -p harness --test errors writes it anew");
+    ensure!(
+        page == text(),
+        "it is not: SNAPSHOTS=overwrite cargo test -p harness --test errors writes it anew"
+    );
     Ok(())
 }
 
@@ -56,11 +59,19 @@ fn group(group: &Group) -> String {
 }
 
 fn row(row: &Row) -> String {
-    let tried = row.tried.iter().filter(|tried| !tried.is_empty()).map(|tried| format!("`{}`", tried.trim_end()));
-    let answers = row.answers.iter().map(|errno| format!("{} ({errno:?})", common::strerror(*errno)));
-    let when = Some(row.when.shown).filter(|shown| !shown.is_empty()).map(|shown| format!("where {shown}"));
+    let tried = row
+        .tried
+        .iter()
+        .filter(|tried| !tried.is_empty())
+        .map(|tried| format!("`{}`", tried.trim_end()));
+    let answers =
+        row.answers.iter().map(|errno| format!("{} ({errno:?})", common::strerror(*errno)));
+    let when = Some(row.when.shown)
+        .filter(|shown| !shown.is_empty())
+        .map(|shown| format!("where {shown}"));
     let tried = Some(tried.collect::<Vec<_>>().join(", ")).filter(|tried| !tried.is_empty());
-    let answers = Some(answers.collect::<Vec<_>>().join(", ")).filter(|answers| !answers.is_empty());
+    let answers =
+        Some(answers.collect::<Vec<_>>().join(", ")).filter(|answers| !answers.is_empty());
     let seen = [tried, answers, when].into_iter().flatten().collect::<Vec<_>>().join("<br>");
     format!("| {seen} | {} | {} |\n", cell(row.cause), cell(row.cure))
 }

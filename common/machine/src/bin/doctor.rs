@@ -10,8 +10,8 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// Tells chapter by chapter what this machine allows, and what mends the rest
 ///
-/// It changes nothing: what can be tried is tried in children that have namespaces of their own. Ends with 0 when all
-/// nine chapters can be followed here, else with 1.
+/// It changes nothing: what can be tried is tried in children that have namespaces of their own.
+/// Ends with 0 when all nine chapters can be followed here, else with 1.
 #[derive(clap::Parser)]
 struct Args {
     /// Tell it to a program
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
 
 fn tell(report: &Report, json: bool) -> Result<ExitCode> {
     let text = if json { serde_json::to_string_pretty(report)? + "\n" } else { report.page() };
-    // SAFETY: SIG_DFL runs no code. Rust's runtime ignores SIGPIPE, and nobody may be reading on: make doctor | head.
+    // SAFETY: SIG_DFL runs no code. Rust's runtime ignores SIGPIPE, and nobody may be reading on:
+    // make doctor | head.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.context("signal SIGPIPE")?;
     stdout().write_all(text.as_bytes()).context("write to standard output")?;
     Ok(if report.followable { ExitCode::SUCCESS } else { ExitCode::from(1) })

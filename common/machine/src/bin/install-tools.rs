@@ -10,7 +10,8 @@ use machine::tools::{TOOLS, Tool};
 
 /// Installs the programs that the course uses and this machine lacks
 ///
-/// It shows the commands first, and where a person is typing it asks. Ends with 0 when nothing is missing any more.
+/// It shows the commands first, and where a person is typing it asks. Ends with 0 when nothing is
+/// missing any more.
 #[derive(clap::Parser)]
 struct Args {
     /// Do not ask
@@ -26,12 +27,16 @@ fn main() -> ExitCode {
         };
         let (packaged, others): (Vec<&Tool>, Vec<&Tool>) =
             missing.into_iter().partition(|tool| tool.package(manager).is_some());
-        others.iter().for_each(|tool| println!("{}: no package; wanted by: {}", tool.names[0], tool.wanted_by));
+        others.iter().for_each(|tool| {
+            println!("{}: no package; wanted by: {}", tool.names[0], tool.wanted_by)
+        });
         if packaged.is_empty() {
             println!("Everything else is here.");
             return Ok(ExitCode::SUCCESS);
         }
-        packaged.iter().for_each(|tool| println!("{} is missing; wanted by: {}", tool.names[0], tool.wanted_by));
+        packaged.iter().for_each(|tool| {
+            println!("{} is missing; wanted by: {}", tool.names[0], tool.wanted_by)
+        });
         install(manager, &packaged, args.yes)
     })
 }
@@ -43,7 +48,9 @@ fn without_manager(missing: &[&Tool]) -> Result<ExitCode> {
     }
     let names: Vec<_> = missing.iter().map(|tool| tool.names[0]).collect();
     let failure = Failure::new("none of apt-get, dnf, pacman, apk and zypper is here");
-    Err(failure.hint(format!("install these by the means of this system: {}", names.join(" "))).into())
+    Err(failure
+        .hint(format!("install these by the means of this system: {}", names.join(" ")))
+        .into())
 }
 
 fn install(manager: Manager, missing: &[&Tool], yes: bool) -> Result<ExitCode> {
@@ -63,10 +70,15 @@ fn install(manager: Manager, missing: &[&Tool], yes: bool) -> Result<ExitCode> {
         println!("Not all at once, then; each by itself:");
         packages.iter().try_for_each(|package| run(&manager.install(&[*package])).map(drop))?;
     }
-    let left: Vec<_> = missing.iter().filter(|tool| !tool.is_here()).map(|tool| tool.names[0]).collect();
+    let left: Vec<_> =
+        missing.iter().filter(|tool| !tool.is_here()).map(|tool| tool.names[0]).collect();
     println!(
         "{}",
-        if left.is_empty() { "Everything is here now.".into() } else { format!("Still missing: {}", left.join(" ")) }
+        if left.is_empty() {
+            "Everything is here now.".into()
+        } else {
+            format!("Still missing: {}", left.join(" "))
+        }
     );
     Ok(ExitCode::from(u8::from(!left.is_empty())))
 }

@@ -1,4 +1,5 @@
-//! Control groups: which interface has which controller, and whether this user may make a group there.
+//! Control groups: which interface has which controller, and whether this user may make a group
+//! there.
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +37,10 @@ pub fn findings(trials: [(&'static str, Started); 3]) -> Vec<Finding> {
     let mut limits: Vec<Finding> = Vec::new();
     for (controller, outcome) in outcomes {
         let finding = limit(controller, outcome);
-        match limits.iter_mut().find(|other| other.verdict == finding.verdict && other.cure == finding.cure) {
+        match limits
+            .iter_mut()
+            .find(|other| other.verdict == finding.verdict && other.cure == finding.cure)
+        {
             Some(other) => {
                 other.subject = format!("{}, {}", other.subject, finding.subject);
                 if other.because != finding.because {
@@ -63,7 +67,10 @@ fn layout(outcomes: &[(&'static str, Outcome)]) -> Finding {
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let hybrid = parts.concat().contains("v1") && mounts.contains(" - cgroup2 ");
-    Finding::ok("layout", parts.join("; ") + if hybrid { " (hybrid: v2 is there, too)" } else { "" })
+    Finding::ok(
+        "layout",
+        parts.join("; ") + if hybrid { " (hybrid: v2 is there, too)" } else { "" },
+    )
 }
 
 fn limit(controller: &str, outcome: Outcome) -> Finding {
@@ -75,8 +82,14 @@ fn limit(controller: &str, outcome: Outcome) -> Finding {
     if !there || geteuid().is_root() {
         return Finding { subject: controller.into(), ..outcome.finding("", "", Verdict::Missing) };
     }
-    let because = "step 08 runs without limits; for one it wants a part of the cgroup tree that is yours";
-    Finding::bad(Verdict::Limited, controller, because, cure(controller, outcome.answer.starts_with("v2")))
+    let because =
+        "step 08 runs without limits; for one it wants a part of the cgroup tree that is yours";
+    Finding::bad(
+        Verdict::Limited,
+        controller,
+        because,
+        cure(controller, outcome.answer.starts_with("v2")),
+    )
 }
 
 /// systemd delegates parts of v2; everywhere else limits are root's business.
@@ -99,6 +112,8 @@ fn cure(controller: &str, v2: bool) -> String {
 /// Whether the user's own service manager was given this controller.
 fn delegated(controller: &str) -> bool {
     let uid = geteuid();
-    let file = format!("/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers");
-    fs::read_to_string(file).is_ok_and(|names| names.split_whitespace().any(|name| name == controller))
+    let file =
+        format!("/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers");
+    fs::read_to_string(file)
+        .is_ok_and(|names| names.split_whitespace().any(|name| name == controller))
 }

@@ -14,7 +14,8 @@ pub fn findings() -> Vec<Finding> {
     vec![limits(), filter()]
 }
 
-/// The kinds of namespaces as the files below /proc/sys/user call them (namespaces(7)); time counts as none of them.
+/// The kinds of namespaces as the files below /proc/sys/user call them (namespaces(7)); time counts
+/// as none of them.
 const KINDS: [&str; 7] = ["user", "pid", "uts", "ipc", "mnt", "net", "cgroup"];
 
 fn limits() -> Finding {
@@ -26,7 +27,8 @@ fn limits() -> Finding {
     if kinds.is_empty() {
         return Finding::ok("limits", "of each kind of namespace some are allowed");
     }
-    let settings: Vec<_> = kinds.iter().map(|kind| format!("user.max_{kind}_namespaces=15000")).collect();
+    let settings: Vec<_> =
+        kinds.iter().map(|kind| format!("user.max_{kind}_namespaces=15000")).collect();
     let because = format!("not one namespace is allowed of the kinds {}", kinds.join(", "));
     Finding::bad(Verdict::Missing, "limits", because, format!("sudo sysctl {}", settings.join(" ")))
 }
@@ -34,7 +36,9 @@ fn limits() -> Finding {
 /// A field of /proc/self/status.
 fn status(field: &str) -> Option<String> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
+    status
+        .lines()
+        .find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
 }
 
 fn filter() -> Finding {
@@ -61,9 +65,14 @@ pub fn sudo() -> Finding {
     if programs::on_path("sudo").is_some() {
         return Finding::ok(SUBJECT, "these four need it; make puts sudo before the one program");
     }
-    let user = User::from_uid(getuid()).ok().flatten().map_or_else(|| geteuid().to_string(), |user| user.name);
-    let install = Manager::here().map_or("install sudo".into(), |manager| manager.install_as_root(&["sudo"]).join(" "));
-    let because = "these four need it, and there is no sudo, which make puts before the one program";
+    let user = User::from_uid(getuid())
+        .ok()
+        .flatten()
+        .map_or_else(|| geteuid().to_string(), |user| user.name);
+    let install = Manager::here()
+        .map_or("install sudo".into(), |manager| manager.install_as_root(&["sudo"]).join(" "));
+    let because =
+        "these four need it, and there is no sudo, which make puts before the one program";
     let cure = format!(
         "su -c '{install} && usermod -aG sudo {user}'   and log in again; or without sudo:\n\
          su -c 'target/debug/01-chroot target/rootfs/host'"

@@ -1,5 +1,5 @@
-//! The containers of the chapters, with nothing in them: each is made as the chapter's `main.rs` makes it, from the same
-//! libraries.
+//! The containers of the chapters, with nothing in them: each is made as the chapter's `main.rs`
+//! makes it, from the same libraries.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -85,11 +85,14 @@ pub fn container(chapter: usize) -> Result<ExitCode> {
     container.wait()
 }
 
-/// A network namespace stands for the machine's: root's own is left alone, and who is not root gets one by chapter 07.
-/// None where neither can be, and a cable would be plugged into the machine itself.
+/// A network namespace stands for the machine's: root's own is left alone, and who is not root gets
+/// one by chapter 07. None where neither can be, and a cable would be plugged into the machine
+/// itself.
 fn link(args: &Args) -> Result<Option<Link>> {
     match unshare(CloneFlags::CLONE_NEWNET) {
-        Err(Errno::EPERM) if caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN)? => return Ok(None),
+        Err(Errno::EPERM) if caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN)? => {
+            return Ok(None);
+        }
         Err(Errno::EPERM) => {}
         result => result.context("unshare CLONE_NEWNET")?,
     }
@@ -98,7 +101,8 @@ fn link(args: &Args) -> Result<Option<Link>> {
 
 /// What chapter 06 begins, and the later ones add to, with an empty root filesystem.
 fn files(chapter: usize, rootfs: &Path) -> Result<()> {
-    mount(Some("tmpfs"), rootfs, Some("tmpfs"), MsFlags::empty(), Some("mode=755,size=64k")).context("mount tmpfs")?;
+    mount(Some("tmpfs"), rootfs, Some("tmpfs"), MsFlags::empty(), Some("mode=755,size=64k"))
+        .context("mount tmpfs")?;
     for name in ["proc", "dev", "sys"] {
         fs::create_dir(rootfs.join(name)).with_context(|| format!("mkdir {name}"))?;
     }
@@ -114,7 +118,8 @@ fn files(chapter: usize, rootfs: &Path) -> Result<()> {
     mount::pivot(root)
 }
 
-/// The directory in which root filesystems are made; a trial covers it, in a mount table of its own.
+/// The directory in which root filesystems are made; a trial covers it, in a mount table of its
+/// own.
 fn target() -> Result<PathBuf> {
     let exe = std::env::current_exe().context("find the path of this program")?;
     Ok(exe.ancestors().nth(2).context("this program lies in no target directory")?.to_owned())
@@ -126,8 +131,10 @@ pub fn add_bridge() -> Result<ExitCode> {
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
             .context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     }
-    let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).context("socket")?;
-    // SAFETY: the name outlives the call, which reads it up to its NUL (net/bridge/br_ioctl.c in the kernel's source).
+    let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+        .context("socket")?;
+    // SAFETY: the name outlives the call, which reads it up to its NUL (net/bridge/br_ioctl.c in
+    // the kernel's source).
     let result = unsafe { libc::ioctl(any.as_raw_fd(), SIOCBRADDBR, c"bridge0".as_ptr()) };
     Errno::result(result).context("add a bridge")?;
     Ok(ExitCode::SUCCESS)
@@ -140,7 +147,10 @@ const SIOCBRADDBR: libc::Ioctl = 0x89a0;
 pub fn bridge(trial: Started) -> Finding {
     let outcome = trial.finish();
     if outcome.held {
-        return Finding::ok("a bridge", "several containers could share one, in experiments of your own");
+        return Finding::ok(
+            "a bridge",
+            "several containers could share one, in experiments of your own",
+        );
     }
     let mut finding = outcome.finding("a bridge", "", Verdict::Limited);
     if finding.because.starts_with("add a bridge") {

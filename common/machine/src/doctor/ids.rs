@@ -38,7 +38,8 @@ pub fn choose() -> Result<ExitCode> {
 pub fn finding(trial: Started) -> Finding {
     let outcome = trial.finish();
     let cure = outcome.cure.clone().unwrap_or_else(cure);
-    let finding = outcome.finding("ids", "some for every user that a program expects", Verdict::Limited);
+    let finding =
+        outcome.finding("ids", "some for every user that a program expects", Verdict::Limited);
     if finding.verdict == Verdict::Ok { finding } else { Finding { cure: Some(cure), ..finding } }
 }
 
@@ -47,11 +48,19 @@ fn cure() -> String {
         return "start from the machine's own root: here root has but the ids of /proc/self/uid_map".into();
     }
     if programs::on_path("newuidmap").is_none() {
-        let package = Manager::here().and_then(|manager| super::programs::cure("newuidmap", manager));
+        let package =
+            Manager::here().and_then(|manager| super::programs::cure("newuidmap", manager));
         return package.unwrap_or_else(|| "install newuidmap, from the shadow sources".into());
     }
-    let name = User::from_uid(geteuid()).ok().flatten().map_or_else(|| geteuid().to_string(), |user| user.name);
-    let first = free(&["/etc/subuid", "/etc/subgid"].map(|file| fs::read_to_string(file).unwrap_or_default()).concat());
+    let name = User::from_uid(geteuid())
+        .ok()
+        .flatten()
+        .map_or_else(|| geteuid().to_string(), |user| user.name);
+    let first = free(
+        &["/etc/subuid", "/etc/subgid"]
+            .map(|file| fs::read_to_string(file).unwrap_or_default())
+            .concat(),
+    );
     let range = format!("{first}-{}", first + COUNT - 1);
     format!("sudo usermod --add-subuids {range} --add-subgids {range} {name}")
 }

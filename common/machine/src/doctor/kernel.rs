@@ -29,11 +29,19 @@ pub fn findings() -> Vec<Finding> {
 fn version(release: &str) -> Option<Finding> {
     let Some(version) = parse(release) else {
         let cure = "sudo mount -t proc proc /proc";
-        return Some(Finding::bad(Verdict::Missing, "kernel", "/proc does not tell its version", cure));
+        return Some(Finding::bad(
+            Verdict::Missing,
+            "kernel",
+            "/proc does not tell its version",
+            cure,
+        ));
     };
     let lacking: Vec<_> = CAME.iter().filter(|(since, _)| *since > version).collect();
     let cure = "install a newer kernel; or run the course in one of its own: make vm";
-    let list = lacking.iter().map(|((major, minor), what)| format!("{what}: {major}.{minor}")).collect::<Vec<_>>();
+    let list = lacking
+        .iter()
+        .map(|((major, minor), what)| format!("{what}: {major}.{minor}"))
+        .collect::<Vec<_>>();
     let because = format!("Linux {release}; came later: {}", list.join(", "));
     Some(match lacking.is_empty() {
         true => Finding::ok("kernel", format!("Linux {release} has all that the steps use")),
@@ -56,8 +64,15 @@ fn architecture() -> Option<Finding> {
     Some(match ARCH {
         "x86_64" | "aarch64" => Finding::ok("processor", ARCH),
         _ => {
-            let because = format!("{ARCH}: the filter of system calls of step 09 is written for x86_64 and aarch64");
-            Finding::bad(Verdict::Missing, "processor", because, "make vm, with ARCH=x86_64 emulated by qemu")
+            let because = format!(
+                "{ARCH}: the filter of system calls of step 09 is written for x86_64 and aarch64"
+            );
+            Finding::bad(
+                Verdict::Missing,
+                "processor",
+                because,
+                "make vm, with ARCH=x86_64 emulated by qemu",
+            )
         }
     })
 }
@@ -65,11 +80,14 @@ fn architecture() -> Option<Finding> {
 /// WSL1 has no Linux in it; WSL2 is a virtual machine with a kernel of Microsoft's.
 fn windows(release: &str) -> Option<Finding> {
     if release.contains("-Microsoft") {
-        let because = "WSL1: Windows answers the system calls, and has neither namespaces nor control groups";
+        let because =
+            "WSL1: Windows answers the system calls, and has neither namespaces nor control groups";
         let cure = "in PowerShell: wsl --set-version DISTRIBUTION 2   (wsl --list shows the name)";
         return Some(Finding::bad(Verdict::Missing, "Windows", because, cure));
     }
-    release.contains("microsoft").then(|| Finding::ok("Windows", "WSL2, a virtual machine with a kernel of its own"))
+    release
+        .contains("microsoft")
+        .then(|| Finding::ok("Windows", "WSL2, a virtual machine with a kernel of its own"))
 }
 
 /// The eighth namespace, which step 09 does without where there is none.
@@ -78,7 +96,12 @@ pub fn clocks() -> Finding {
         return Finding::ok("clocks", "time namespaces");
     }
     let because = "this kernel has no time namespaces: the container's uptime is the machine's";
-    Finding::bad(Verdict::Limited, "clocks", because, "a kernel from 5.6 on, built with CONFIG_TIME_NS: make vm")
+    Finding::bad(
+        Verdict::Limited,
+        "clocks",
+        because,
+        "a kernel from 5.6 on, built with CONFIG_TIME_NS: make vm",
+    )
 }
 
 #[cfg(test)]

@@ -56,7 +56,12 @@ pub struct Finding {
 impl Finding {
     /// All is well with `subject`.
     pub fn ok(subject: impl Into<String>, because: impl Into<String>) -> Self {
-        Finding { subject: subject.into(), verdict: Verdict::Ok, because: because.into(), cure: None }
+        Finding {
+            subject: subject.into(),
+            verdict: Verdict::Ok,
+            because: because.into(),
+            cure: None,
+        }
     }
 
     /// All is not.
@@ -66,7 +71,12 @@ impl Finding {
         because: impl Into<String>,
         cure: impl Into<String>,
     ) -> Self {
-        Finding { subject: subject.into(), verdict, because: because.into(), cure: Some(cure.into()) }
+        Finding {
+            subject: subject.into(),
+            verdict,
+            because: because.into(),
+            cure: Some(cure.into()),
+        }
     }
 }
 
@@ -95,7 +105,8 @@ pub struct Report {
     pub parts: Vec<Part>,
 }
 
-/// Columns of a page; where the reason begins, and where the cure does, so that a command seldom needs two lines.
+/// Columns of a page; where the reason begins, and where the cure does, so that a command seldom
+/// needs two lines.
 const WIDTH: usize = 100;
 const REASON: usize = 32;
 const CURE: usize = 11;
@@ -103,7 +114,8 @@ const CURE: usize = 11;
 impl Report {
     /// The parts, and the sum of them.
     pub fn new(parts: Vec<Part>) -> Self {
-        let missing = |part: &Part| part.findings.iter().any(|finding| finding.verdict == Verdict::Missing);
+        let missing =
+            |part: &Part| part.findings.iter().any(|finding| finding.verdict == Verdict::Missing);
         Report { followable: !parts.iter().any(missing), parts }
     }
 
@@ -114,7 +126,9 @@ impl Report {
         for part in &self.parts {
             let _ = writeln!(page, "{}", paint("1", &part.name));
             for finding in &part.findings {
-                let same = |(other, _): &&(&Finding, &str)| finding.cure.is_some() && other.because == finding.because;
+                let same = |(other, _): &&(&Finding, &str)| {
+                    finding.cure.is_some() && other.because == finding.because
+                };
                 let before = told.iter().find(same).map(|(_, name)| *name);
                 page.push_str(&line(finding, before));
                 told.push((finding, &part.name));
@@ -125,13 +139,19 @@ impl Report {
 
     fn sum(&self) -> String {
         let count = |verdict| {
-            self.parts.iter().flat_map(|part| &part.findings).filter(|finding| finding.verdict == verdict).count()
+            self.parts
+                .iter()
+                .flat_map(|part| &part.findings)
+                .filter(|finding| finding.verdict == verdict)
+                .count()
         };
         let (limited, missing) = (count(Verdict::Limited), count(Verdict::Missing));
         match (missing, limited) {
             (0, 0) => "\nAll nine chapters can be followed here.\n".into(),
             (0, _) => format!("\nAll nine chapters can be followed here; limited: {limited}.\n"),
-            _ => format!("\nNot all chapters can be followed here: missing: {missing}, limited: {limited}.\n"),
+            _ => format!(
+                "\nNot all chapters can be followed here: missing: {missing}, limited: {limited}.\n"
+            ),
         }
     }
 }
@@ -142,7 +162,11 @@ fn line(finding: &Finding, before: Option<&str>) -> String {
     let word = format!("{:<8}", verdict.word());
     let head = format!("  {} {:<20} ", paint(verdict.colour(), &word), finding.subject);
     let Some(part) = before else {
-        let cure = finding.cure.iter().flat_map(|cure| cure.lines()).map(|line| indented(CURE, "→ ", line));
+        let cure = finding
+            .cure
+            .iter()
+            .flat_map(|cure| cure.lines())
+            .map(|line| indented(CURE, "→ ", line));
         return [head.as_str(), indented(REASON, "", &finding.because).trim_start()].concat()
             + &cure.collect::<String>();
     };

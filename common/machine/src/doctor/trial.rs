@@ -1,4 +1,5 @@
-//! A trial: something that a step does, done by a child of its own, which then says what the step would have said.
+//! A trial: something that a step does, done by a child of its own, which then says what the step
+//! would have said.
 
 use std::fmt;
 use std::io;
@@ -53,10 +54,16 @@ impl Started {
     pub fn finish(self) -> Outcome {
         let output = match self.0.and_then(Child::wait_with_output) {
             Ok(output) => output,
-            Err(error) => return Outcome { what: format!("no trial could be made: {error}"), ..Outcome::default() },
+            Err(error) => {
+                return Outcome {
+                    what: format!("no trial could be made: {error}"),
+                    ..Outcome::default()
+                };
+            }
         };
         let text = String::from_utf8_lossy(&output.stderr);
-        let told = |word: &str| text.lines().find_map(|line| line.strip_prefix(word)).map(str::to_owned);
+        let told =
+            |word: &str| text.lines().find_map(|line| line.strip_prefix(word)).map(str::to_owned);
         let what = told("Error: ")
             .or_else(|| told("warning: "))
             .or((!output.status.success()).then(|| output.status.to_string()));
@@ -90,7 +97,8 @@ impl Outcome {
             (true, false) => Verdict::Limited,
             (false, _) => otherwise,
         };
-        let cure = self.cure.unwrap_or_else(|| "make vm: the course in a machine of its own".into());
+        let cure =
+            self.cure.unwrap_or_else(|| "make vm: the course in a machine of its own".into());
         Finding::bad(verdict, subject, self.what, cure)
     }
 }
@@ -113,6 +121,7 @@ impl FromStr for Trial {
         let chapters = (1..=CHAPTERS.len()).map(Trial::Chapter);
         let limits = cgroups::CONTROLLERS.map(Trial::Limit);
         let mut all = chapters.chain([Trial::Bridge, Trial::Ids]).chain(limits);
-        all.find(|trial| trial.to_string() == text).ok_or_else(|| "01 to 09, bridge, ids, cpu, memory or pids".into())
+        all.find(|trial| trial.to_string() == text)
+            .ok_or_else(|| "01 to 09, bridge, ids, cpu, memory or pids".into())
     }
 }

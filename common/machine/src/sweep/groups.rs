@@ -1,4 +1,5 @@
-//! Control groups called `container-PID`, in every hierarchy: the cleaner of chapter 08 removes them, unless it was killed.
+//! Control groups called `container-PID`, in every hierarchy: the cleaner of chapter 08 removes
+//! them, unless it was killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +15,15 @@ use super::ours::Ours;
 
 /// All of them, wherever the launcher was in the tree.
 pub fn find(ours: &Ours) -> Result<Vec<Found>> {
-    let mounts = Process::myself().and_then(|own| own.mountinfo()).context("read /proc/self/mountinfo")?;
+    let mounts =
+        Process::myself().and_then(|own| own.mountinfo()).context("read /proc/self/mountinfo")?;
     let mut groups = Vec::new();
     let abroad = is_initial("cgroup", CGROUP_INIT) && !is_initial("pid", PID_INIT);
-    for mount in mounts.into_iter().filter(|mount| ["cgroup", "cgroup2"].contains(&mount.fs_type.as_str())) {
-        // The machine's whole tree, seen from where process numbers are not the machine's: none of them says anything.
+    for mount in
+        mounts.into_iter().filter(|mount| ["cgroup", "cgroup2"].contains(&mount.fs_type.as_str()))
+    {
+        // The machine's whole tree, seen from where process numbers are not the machine's: none of
+        // them says anything.
         if !(abroad && mount.root == "/") {
             collect(&mount.mount_point, &mut groups);
         }
@@ -60,8 +65,14 @@ fn judge(ours: &Ours, dir: PathBuf, launcher: i32) -> Found {
     let inside = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
     let foreign = inside.lines().find(|pid| !pid.parse().is_ok_and(|pid| ours.is_stray(pid)));
     match foreign {
-        Some(pid) => Found::left(what, format!("in use: process {pid} is in it, which is none of ours")),
-        None => Found::goes(what, format!("its launcher, process {launcher}, is gone"), move || remove(&dir)),
+        Some(pid) => {
+            Found::left(what, format!("in use: process {pid} is in it, which is none of ours"))
+        }
+        None => {
+            Found::goes(what, format!("its launcher, process {launcher}, is gone"), move || {
+                remove(&dir)
+            })
+        }
     }
 }
 
@@ -71,7 +82,10 @@ fn remove(dir: &Path) -> Result<()> {
     loop {
         match fs::remove_dir(dir) {
             Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => return Ok(()), // its cleaner was quicker
-            Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) && Instant::now() < deadline => {
+            Err(error)
+                if error.raw_os_error() == Some(Errno::EBUSY as i32)
+                    && Instant::now() < deadline =>
+            {
                 sleep(Duration::from_millis(5));
             }
             result => return result.with_context(|| format!("rmdir {}", dir.display())),
@@ -84,7 +98,14 @@ mod tests {
     #[test]
     fn a_group_of_ours_has_a_process_number_in_its_name() {
         assert_eq!(super::launcher("container-4711"), Some(4711));
-        for other in ["container-foo", "container-", "container-0", "container-007", "container-+7", "my-container-7"] {
+        for other in [
+            "container-foo",
+            "container-",
+            "container-0",
+            "container-007",
+            "container-+7",
+            "my-container-7",
+        ] {
             assert_eq!(super::launcher(other), None, "{other}");
         }
     }

@@ -1,8 +1,11 @@
-//! Links called `vethPID`, the host's end of a cable of chapter 07. They go with the container's network namespace, and
-//! that stays as long as anything holds it: a process that somebody sent there, or a mount of `ip netns`.
+//! Links called `vethPID`, the host's end of a cable of chapter 07. They go with the container's
+//! network namespace, and that stays as long as anything holds it: a process that somebody sent
+//! there, or a mount of `ip netns`.
 
 use anyhow::{Context, Result, bail};
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -27,15 +30,17 @@ fn judge(ours: &Ours, name: &str, launcher: i32, index: u32) -> Found {
     if ours.launcher(launcher) {
         return Found::left(what, format!("in use: its launcher is process {launcher}"));
     }
-    let why = format!("a veth pair's end on no bridge, and its launcher, process {launcher}, is gone");
+    let why =
+        format!("a veth pair's end on no bridge, and its launcher, process {launcher}, is gone");
     Found::goes(what, why, move || delete(index))
 }
 
-/// Other runtimes call theirs `veth` and a few hexadecimal digits, which may be decimal ones; but theirs are ports of a
-/// bridge.
+/// Other runtimes call theirs `veth` and a few hexadecimal digits, which may be decimal ones; but
+/// theirs are ports of a bridge.
 fn is_veth(link: &LinkMessage) -> bool {
     let veth = |info: &LinkInfo| matches!(info, LinkInfo::Kind(InfoKind::Veth));
-    let kind = |it: &LinkAttribute| matches!(it, LinkAttribute::LinkInfo(infos) if infos.iter().any(veth));
+    let kind =
+        |it: &LinkAttribute| matches!(it, LinkAttribute::LinkInfo(infos) if infos.iter().any(veth));
     let port = |it: &LinkAttribute| matches!(it, LinkAttribute::Controller(_));
     link.attributes.iter().any(kind) && !link.attributes.iter().any(port)
 }
@@ -61,11 +66,14 @@ fn links() -> Result<Vec<LinkMessage>> {
         let (bytes, _) = socket.recv_from_full().context("receive")?;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).context("read the answer")?;
+            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
+                .context("read the answer")?;
             let length = (message.header.length as usize).next_multiple_of(4).min(rest.len());
             match message.payload {
                 NetlinkPayload::Done(_) => return Ok(links),
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => links.push(link),
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                    links.push(link)
+                }
                 other => bail!("the kernel answered {other:?}"),
             }
             rest = &rest[length..];
@@ -79,7 +87,10 @@ fn delete(index: u32) -> Result<()> {
     link.header.index = index;
     let socket = send(RouteNetlinkMessage::DelLink(link), NLM_F_ACK)?;
     let (bytes, _) = socket.recv_from_full().context("receive")?;
-    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes).context("read the answer")?.payload {
+    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes)
+        .context("read the answer")?
+        .payload
+    {
         NetlinkPayload::Error(error) => match error.code.map(|code| Errno::from_raw(-code.get())) {
             None | Some(Errno::ENODEV) => Ok(()),
             Some(errno) => Err(errno).context("delete it"),

@@ -1,4 +1,5 @@
-//! What is ours: the target directory, the root filesystems in it, and the processes that began there.
+//! What is ours: the target directory, the root filesystems in it, and the processes that began
+//! there.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,8 +10,17 @@ use anyhow::{Context, Result};
 use procfs::process::{Process, all_processes};
 
 /// The programs that start containers, by the names that the kernel keeps of them.
-const LAUNCHERS: [&str; 9] =
-    ["01-chroot", "02-pid", "03-uts", "04-ipc", "05-user", "06-mount", "07-net", "08-cgroup", "09-full"];
+const LAUNCHERS: [&str; 9] = [
+    "01-chroot",
+    "02-pid",
+    "03-uts",
+    "04-ipc",
+    "05-user",
+    "06-mount",
+    "07-net",
+    "08-cgroup",
+    "09-full",
+];
 
 /// The process outside that removes control groups (chapter 08).
 pub const CLEANER: &str = "cleaner";
@@ -55,10 +65,16 @@ impl Ours {
     /// Looks at the machine.
     pub fn look(others: &[PathBuf]) -> Result<Ours> {
         let exe = std::env::current_exe().context("find the path of this program")?;
-        let target = exe.ancestors().nth(2).context("this program lies in no target directory")?.to_owned();
-        let below = fs::read_dir(target.join("rootfs")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let target =
+            exe.ancestors().nth(2).context("this program lies in no target directory")?.to_owned();
+        let below = fs::read_dir(target.join("rootfs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
         let named = others.iter().filter_map(|path| fs::canonicalize(path).ok());
-        let rootfs: Vec<_> = below.chain(named).filter(|path| path.is_dir() && path != Path::new("/")).collect();
+        let rootfs: Vec<_> =
+            below.chain(named).filter(|path| path.is_dir() && path != Path::new("/")).collect();
         let mut ours = Ours { target, rootfs, processes: HashMap::new() };
         for process in all_processes().context("read /proc")?.flatten() {
             if let Some(seen) = ours.see(&process) {
@@ -71,7 +87,8 @@ impl Ours {
     /// Not the dead ones, whom their parents have yet to read.
     fn see(&self, process: &Process) -> Option<Seen> {
         let stat = process.stat().ok().filter(|stat| !['Z', 'X'].contains(&stat.state))?;
-        let argv0 = process.cmdline().ok().and_then(|words| words.into_iter().next()).unwrap_or_default();
+        let argv0 =
+            process.cmdline().ok().and_then(|words| words.into_iter().next()).unwrap_or_default();
         Some(Seen {
             pid: process.pid,
             name: stat.comm,
@@ -84,13 +101,15 @@ impl Ours {
         })
     }
 
-    /// By which directory it is, for in another mount table its path is another; or by the path, within a rootfs.
+    /// By which directory it is, for in another mount table its path is another; or by the path,
+    /// within a rootfs.
     fn rootfs_of(&self, process: &Process) -> Option<PathBuf> {
         let id = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
         let path = process.root().ok().filter(|path| path != Path::new("/"));
         let root = id(&PathBuf::from(format!("/proc/{}/root/", process.pid)))?;
-        let is =
-            |rootfs: &&PathBuf| id(rootfs) == Some(root) || path.as_ref().is_some_and(|path| path.starts_with(rootfs));
+        let is = |rootfs: &&PathBuf| {
+            id(rootfs) == Some(root) || path.as_ref().is_some_and(|path| path.starts_with(rootfs))
+        };
         self.rootfs.iter().find(is).cloned()
     }
 
@@ -106,7 +125,9 @@ impl Ours {
 
     /// Whether this process was left behind.
     pub fn is_stray(&self, pid: i32) -> bool {
-        self.processes.get(&pid).is_some_and(|seen| seen.rootfs.is_some() && matches!(self.owner(seen), Owner::Gone))
+        self.processes
+            .get(&pid)
+            .is_some_and(|seen| seen.rootfs.is_some() && matches!(self.owner(seen), Owner::Gone))
     }
 
     /// Goes up from process to parent, to the first one outside.
@@ -121,12 +142,12 @@ impl Ours {
         }
     }
 
-    /// Orphans come to process 1, or to a user's service manager (PR_SET_CHILD_SUBREAPER). What a shell that is process 1
-    /// has itself started is of the same session, and of a job whose leader lives; a leader outside
-    /// this PID namespace has the number 0.
+    /// Orphans come to process 1, or to a user's service manager (PR_SET_CHILD_SUBREAPER). What a
+    /// shell that is process 1 has itself started is of the same session, and of a job whose leader
+    /// lives; a leader outside this PID namespace has the number 0.
     fn adopted(&self, process: &Seen, parent: &Seen) -> bool {
-        let same =
-            process.session == parent.session && (process.group == 0 || self.processes.contains_key(&process.group));
+        let same = process.session == parent.session
+            && (process.group == 0 || self.processes.contains_key(&process.group));
         (parent.pid == 1 || parent.name == "systemd") && !same
     }
 

@@ -1,4 +1,5 @@
-//! Processes in a root filesystem of ours, or running from the target directory, whose launcher is gone.
+//! Processes in a root filesystem of ours, or running from the target directory, whose launcher is
+//! gone.
 
 use std::process;
 use std::thread::sleep;
@@ -28,8 +29,12 @@ fn judge(ours: &Ours, seen: &Seen) -> Option<Found> {
             Some(Found::goes(what, why, move || end(pid)))
         }
         (Some(rootfs), Owner::Alive(owner)) if owner.pid == seen.parent => {
-            let why =
-                format!("in use: its / is {}, and {} ({}) has started it", ours.short(rootfs), owner.pid, owner.name);
+            let why = format!(
+                "in use: its / is {}, and {} ({}) has started it",
+                ours.short(rootfs),
+                owner.pid,
+                owner.name
+            );
             Some(Found::left(what, why))
         }
         (None, Owner::Gone) if runs_from(ours, seen) => {
@@ -40,7 +45,8 @@ fn judge(ours: &Ours, seen: &Seen) -> Option<Found> {
     }
 }
 
-/// Programs that the experiments run on the host, as `server`. A launcher has a container, and a cleaner ends by itself.
+/// Programs that the experiments run on the host, as `server`. A launcher has a container, and a
+/// cleaner ends by itself.
 fn runs_from(ours: &Ours, seen: &Seen) -> bool {
     let built = seen.exe.starts_with(&ours.target);
     built && seen.pid != process::id() as i32 && !seen.is_launcher() && seen.name != CLEANER
@@ -53,7 +59,10 @@ fn end(pid: Pid) -> Result<()> {
         result => result.with_context(|| format!("kill {pid}"))?,
     }
     let deadline = Instant::now() + Duration::from_secs(2);
-    while procfs::process::Process::new(pid.as_raw()).and_then(|it| it.stat()).is_ok_and(|stat| stat.state != 'Z') {
+    while procfs::process::Process::new(pid.as_raw())
+        .and_then(|it| it.stat())
+        .is_ok_and(|stat| stat.state != 'Z')
+    {
         if Instant::now() > deadline {
             bail!("killed, and still there: it may be frozen (freezer.state, cgroup.freeze)");
         }

@@ -1,4 +1,5 @@
-//! Temporary directories of the tests, in target/tmp: each test removes its own, unless it was killed.
+//! Temporary directories of the tests, in target/tmp: each test removes its own, unless it was
+//! killed.
 
 use std::fs;
 
@@ -15,10 +16,14 @@ pub fn find(ours: &Ours) -> Result<Vec<Found>> {
         let path = entry.path();
         let what = format!("temporary {}", ours.short(&path));
         match tester {
-            Some(seen) => Found::left(what, format!("in use: tests are running, process {} ({})", seen.pid, seen.name)),
+            Some(seen) => Found::left(
+                what,
+                format!("in use: tests are running, process {} ({})", seen.pid, seen.name),
+            ),
             None => Found::goes(what, "a test was killed, and none is running".into(), move || {
                 let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                let gone = if directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                let gone =
+                    if directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
                 gone.with_context(|| format!("remove {}", path.display()))
             }),
         }
@@ -26,8 +31,8 @@ pub fn find(ours: &Ours) -> Result<Vec<Found>> {
     Ok(found.collect())
 }
 
-/// `cargo test` starts tests by their full paths, and so does `make check`; of other users' programs only the arguments
-/// are shown.
+/// `cargo test` starts tests by their full paths, and so does `make check`; of other users'
+/// programs only the arguments are shown.
 fn is_tester(ours: &Ours, seen: &Seen) -> bool {
     let programs = [&seen.exe, &seen.argv0];
     let in_deps = |path: &&&std::path::PathBuf| {

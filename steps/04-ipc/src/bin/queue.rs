@@ -1,4 +1,5 @@
-//! queue: sends, lists and receives messages, to see who shares a message queue with whom (sysvipc(7), mq_overview(7)).
+//! queue: sends, lists and receives messages, to see who shares a message queue with whom
+//! (sysvipc(7), mq_overview(7)).
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,11 +11,13 @@ use clap::{Parser, Subcommand};
 use libc::{IPC_CREAT, IPC_NOWAIT, IPC_RMID, c_int, c_long, key_t, msqid_ds};
 use nix::errno::Errno;
 
-use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink};
+use nix::mqueue::{
+    MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink,
+};
 use nix::sys::stat::Mode;
 
-/// Sends, lists and receives messages through System V queues, whose KEY is a number, or POSIX queues, whose KEY is
-/// a /name
+/// Sends, lists and receives messages through System V queues, whose KEY is a number, or POSIX
+/// queues, whose KEY is a /name
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
@@ -51,14 +54,18 @@ struct Message {
 
 fn main() -> ExitCode {
     common::run(|args: Args| match args.action {
-        Action::Send { key, text } if text.len() > SIZE => bail!("send to {key}: more than {SIZE} bytes"),
+        Action::Send { key, text } if text.len() > SIZE => {
+            bail!("send to {key}: more than {SIZE} bytes")
+        }
         Action::Send { key: Key::SystemV(key), text } => system_v_send(key, text.as_bytes()),
         Action::Send { key: Key::Posix(name), text } => posix_send(&name, text.as_bytes()),
         Action::List => list(),
         Action::Receive { key: Key::SystemV(key) } => print(&system_v_receive(key)?),
         Action::Receive { key: Key::Posix(name) } => print(&posix_receive(&name)?),
         Action::Remove { key: Key::SystemV(key) } => system_v_remove(key),
-        Action::Remove { key: Key::Posix(name) } => mq_unlink(&*name).with_context(|| format!("mq_unlink {name}")),
+        Action::Remove { key: Key::Posix(name) } => {
+            mq_unlink(&*name).with_context(|| format!("mq_unlink {name}"))
+        }
     })
 }
 
@@ -76,7 +83,8 @@ fn system_v_send(key: key_t, text: &[u8]) -> Result<()> {
     let id = msgget(key, IPC_CREAT | 0o600)?;
     let mut message = Message { kind: 1, text: [0; SIZE] };
     message.text[..text.len()].copy_from_slice(text);
-    // SAFETY: the message has the layout that msgsnd(2) asks for, and the text is not longer than its field.
+    // SAFETY: the message has the layout that msgsnd(2) asks for, and the text is not longer than
+    // its field.
     let result = unsafe { libc::msgsnd(id, (&raw const message).cast(), text.len(), IPC_NOWAIT) };
     Errno::result(result).map(drop).with_context(|| format!("msgsnd {key}"))
 }
@@ -112,11 +120,13 @@ fn posix_receive(name: &str) -> Result<Vec<u8>> {
     let queue = posix_open(name, MQ_OFlag::O_RDONLY)?;
     let size = mq_getattr(&queue).context("mq_getattr")?.msgsize();
     let mut text = vec![0; size as usize];
-    let length = mq_receive(&queue, &mut text, &mut 0).with_context(|| format!("mq_receive {name}"))?;
+    let length =
+        mq_receive(&queue, &mut text, &mut 0).with_context(|| format!("mq_receive {name}"))?;
     Ok(text[..length].to_vec())
 }
 
-/// The System V queues from the kernel's own table, as `ipcs -q` does without /proc; the POSIX ones are files.
+/// The System V queues from the kernel's own table, as `ipcs -q` does without /proc; the POSIX ones
+/// are files.
 fn list() -> Result<()> {
     println!("{:<12} {:>10} {:>9}", "KEY", "ID", "MESSAGES");
     // SAFETY: all fields are integers.

@@ -9,9 +9,16 @@ fn an_address_of_a_host_is_taken() {
 
 #[test]
 fn what_no_host_can_have_is_refused() {
-    for bad in
-        ["", "10.0.0.2", "10.0.0.2/33", "10.0.0.256/24", "fd00::2/64", "10.0.0.2/31", "10.0.0.2/32", "10.0.0.2/0"]
-    {
+    for bad in [
+        "",
+        "10.0.0.2",
+        "10.0.0.2/33",
+        "10.0.0.256/24",
+        "fd00::2/64",
+        "10.0.0.2/31",
+        "10.0.0.2/32",
+        "10.0.0.2/0",
+    ] {
         assert!(interface(bad).is_err(), "{bad}");
     }
     assert!(interface("10.0.0.0/24").unwrap_err().contains("network"));

@@ -25,8 +25,8 @@ fn main() -> ExitCode {
 
 fn receive(args: Args) -> Result<()> {
     let server = SocketAddr::new(args.address, args.port);
-    let mut stream =
-        TcpStream::connect_timeout(&server, Duration::from_secs(5)).with_context(|| format!("connect to {server}"))?;
+    let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(5))
+        .with_context(|| format!("connect to {server}"))?;
     let mut message = Vec::new();
     stream.read_to_end(&mut message).with_context(|| format!("receive from {server}"))?;
     println!("Received {} bytes :{}", message.len(), String::from_utf8_lossy(&message));

@@ -22,7 +22,8 @@ struct Args {
     seconds: u32,
 }
 
-/// A quota is granted for whole periods of 100 ms, so the first one, of which a part had gone by, gives more than its due.
+/// A quota is granted for whole periods of 100 ms, so the first one, of which a part had gone by,
+/// gives more than its due.
 const WARM_UP: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
@@ -41,7 +42,10 @@ fn hog(args: Args) -> Result<()> {
     let start = Sample::now()?;
     let mut last = start;
     for second in 1..=args.seconds {
-        sleep((start.at + Duration::from_secs(second.into())).saturating_duration_since(Instant::now()));
+        sleep(
+            (start.at + Duration::from_secs(second.into()))
+                .saturating_duration_since(Instant::now()),
+        );
         let now = Sample::now()?;
         println!("second {second}: {:.2} CPU", now.cpus_since(&last));
         last = now;

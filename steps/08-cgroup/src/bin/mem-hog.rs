@@ -25,7 +25,9 @@ fn hog(args: Args) -> Result<()> {
     for start in (0..args.size.0).step_by(STEP as usize) {
         let end = args.size.0.min(start + STEP);
         let mut block = Vec::new();
-        block.try_reserve_exact((end - start) as usize).with_context(|| format!("allocate beyond {start} bytes"))?;
+        block
+            .try_reserve_exact((end - start) as usize)
+            .with_context(|| format!("allocate beyond {start} bytes"))?;
         block.resize((end - start) as usize, 1); // only what is written to is memory (overcommit)
         taken.push(block);
         println!("{} MiB", end >> 20);

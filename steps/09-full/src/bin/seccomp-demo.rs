@@ -1,4 +1,5 @@
-//! seccomp-demo: the two modes of seccomp, tried on itself. Both end badly, and that is what they are to show.
+//! seccomp-demo: the two modes of seccomp, tried on itself. Both end badly, and that is what they
+//! are to show.
 
 use std::mem::offset_of;
 use std::process::ExitCode;
@@ -6,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use libc::{
-    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS,
-    SECCOMP_SET_MODE_FILTER, SECCOMP_SET_MODE_STRICT, c_uint, seccomp_data, sock_filter, sock_fprog,
+    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
+    SECCOMP_RET_KILL_PROCESS, SECCOMP_SET_MODE_FILTER, SECCOMP_SET_MODE_STRICT, c_uint,
+    seccomp_data, sock_filter, sock_fprog,
 };
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -38,7 +40,8 @@ fn strict() -> Result<()> {
     let (reader, writer) = pipe().context("pipe")?;
     nix::unistd::write(&writer, b"a word").context("write to a pipe")?;
     say(b"strict: from here on only read, write, _exit and sigreturn\n");
-    seccomp(SECCOMP_SET_MODE_STRICT, std::ptr::null()).context("seccomp SECCOMP_SET_MODE_STRICT")?;
+    seccomp(SECCOMP_SET_MODE_STRICT, std::ptr::null())
+        .context("seccomp SECCOMP_SET_MODE_STRICT")?;
     say(b"write: works, you are reading it\n");
     // Not even memory can be asked for now: the buffer is on the stack.
     let mut word = [0; 6];

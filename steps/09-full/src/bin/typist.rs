@@ -1,4 +1,5 @@
-//! typist: types on a terminal as if the user did, who then wonders at what his shell runs (TIOCSTI, CVE-2017-5226).
+//! typist: types on a terminal as if the user did, who then wonders at what his shell runs
+//! (TIOCSTI, CVE-2017-5226).
 
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -20,13 +21,20 @@ fn main() -> ExitCode {
     common::run(|args: Args| {
         let (input, output, error) = (io::stdin(), io::stdout(), io::stderr());
         let standard = [input.as_fd(), output.as_fd(), error.as_fd()];
-        let terminal =
-            standard.into_iter().find(BorrowedFd::is_terminal).ok_or(Failure::new("no terminal to type on"))?;
-        args.text.bytes().chain([b'\n']).try_for_each(|key| press(terminal, key)).map(|()| ExitCode::SUCCESS)
+        let terminal = standard
+            .into_iter()
+            .find(BorrowedFd::is_terminal)
+            .ok_or(Failure::new("no terminal to type on"))?;
+        args.text
+            .bytes()
+            .chain([b'\n'])
+            .try_for_each(|key| press(terminal, key))
+            .map(|()| ExitCode::SUCCESS)
     })
 }
 
-/// EPERM where it is not the controlling terminal; EIO where sysctl dev.tty.legacy_tiocsti is 0 (TIOCSTI(2const)).
+/// EPERM where it is not the controlling terminal; EIO where sysctl dev.tty.legacy_tiocsti is 0
+/// (TIOCSTI(2const)).
 fn press(terminal: BorrowedFd, key: u8) -> Result<()> {
     // SAFETY: reads one byte, which outlives the call.
     let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSTI, &raw const key) };

@@ -10,7 +10,8 @@ use nix::unistd::Pid;
 
 use crate::running;
 
-/// So many connections at once; more wait to be accepted. Each takes two of the 1024 descriptors that are usual.
+/// So many connections at once; more wait to be accepted. Each takes two of the 1024 descriptors
+/// that are usual.
 const CONNECTIONS: usize = 256;
 
 /// Serves everybody who comes. Each connection holds a clone of `slots`, and so they are counted.
@@ -31,7 +32,8 @@ pub fn accept(listener: &TcpListener, container: Pid, port: u16, slots: &Arc<()>
     }
 }
 
-/// The address is read anew each time: that the container has one only after the proxy's start does no harm.
+/// The address is read anew each time: that the container has one only after the proxy's start does
+/// no harm.
 fn connect(container: Pid, port: u16) -> io::Result<TcpStream> {
     let address = running::address(container.as_raw()).ok_or(io::ErrorKind::AddrNotAvailable)?;
     TcpStream::connect((address, port))

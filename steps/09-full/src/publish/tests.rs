@@ -9,7 +9,18 @@ fn who_names_no_address_publishes_to_this_machine_alone() {
     assert_eq!("8080:80".parse(), port("127.0.0.1:8080"));
     assert_eq!("0.0.0.0:8080:80".parse(), port("0.0.0.0:8080"));
     assert_eq!("[::1]:8080:80".parse(), port("[::1]:8080"));
-    for bad in ["", "80", ":80", "80:", "0:80", "80:0", "80:65536", "::1:80:80", "host:80:80", "1.2.3.4:0:80"] {
+    for bad in [
+        "",
+        "80",
+        ":80",
+        "80:",
+        "0:80",
+        "80:0",
+        "80:65536",
+        "::1:80:80",
+        "host:80:80",
+        "1.2.3.4:0:80",
+    ] {
         assert!(bad.parse::<Port>().is_err(), "{bad}");
     }
 }
@@ -23,7 +34,8 @@ fn connection() -> (TcpStream, TcpStream) {
 
 #[test]
 fn ten_mebibytes_go_both_ways_and_who_has_finished_still_hears() {
-    let sent: Vec<u8> = (0..10 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let sent: Vec<u8> =
+        (0..10 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let ((mut client, outside), (inside, mut server)) = (connection(), connection());
     thread::scope(|scope| {
         scope.spawn(move || relay::pass_on(&outside, &inside));

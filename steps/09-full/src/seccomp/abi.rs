@@ -22,13 +22,18 @@ const LITTLE_ENDIAN_32: u32 = 0x4000_0000;
 /// The ways into this machine's kernel, the usual one first.
 #[cfg(target_arch = "x86_64")]
 pub const ABIS: &[Abi] = &[
-    Abi { arch: libc::EM_X86_64 as u32 | LITTLE_ENDIAN_64, mask: !X32, name: |nr| native(nr).or_else(|| x32(nr)) },
+    Abi {
+        arch: libc::EM_X86_64 as u32 | LITTLE_ENDIAN_64,
+        mask: !X32,
+        name: |nr| native(nr).or_else(|| x32(nr)),
+    },
     Abi { arch: libc::EM_386 as u32 | LITTLE_ENDIAN_32, mask: !0, name: i386 },
 ];
 
 /// The ways into this machine's kernel: 32-bit programs have none.
 #[cfg(target_arch = "aarch64")]
-pub const ABIS: &[Abi] = &[Abi { arch: libc::EM_AARCH64 as u32 | LITTLE_ENDIAN_64, mask: !0, name: native }];
+pub const ABIS: &[Abi] =
+    &[Abi { arch: libc::EM_AARCH64 as u32 | LITTLE_ENDIAN_64, mask: !0, name: native }];
 
 fn native(number: u32) -> Option<&'static str> {
     Sysno::new(number as usize).map(|call| call.name())
@@ -44,8 +49,8 @@ fn i386(number: u32) -> Option<&'static str> {
 #[cfg(target_arch = "x86_64")]
 const X32: u32 = 0x4000_0000;
 
-/// … and for these calls numbers of its own, from 512 on (arch/x86/entry/syscalls/syscall_64.tbl in the kernel's source).
-/// Without the bit they are nobody's.
+/// … and for these calls numbers of its own, from 512 on (arch/x86/entry/syscalls/syscall_64.tbl in
+/// the kernel's source). Without the bit they are nobody's.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 fn x32(number: u32) -> Option<&'static str> {

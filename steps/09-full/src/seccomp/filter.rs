@@ -1,15 +1,17 @@
-//! The tables as one program: first the architecture, then a binary search for the number, then the arguments.
+//! The tables as one program: first the architecture, then a binary search for the number, then the
+//! arguments.
 //!
-//! A list of comparisons, one a call, would take hundreds of instructions for the last of them. That is paid at each call
-//! that is not always allowed, and hundreds of times when the filter is loaded: the kernel runs it once for each number
-//! there is, to learn which are always allowed, and then spares those the filter (since Linux 5.11).
+//! A list of comparisons, one a call, would take hundreds of instructions for the last of them.
+//! That is paid at each call that is not always allowed, and hundreds of times when the filter is
+//! loaded: the kernel runs it once for each number there is, to learn which are always allowed, and
+//! then spares those the filter (since Linux 5.11).
 
 use std::collections::HashMap;
 use std::mem::offset_of;
 
 use libc::{
-    BPF_JEQ, BPF_JGE, BPF_JSET, ENOSYS, EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, c_int,
-    seccomp_data, sock_filter,
+    BPF_JEQ, BPF_JGE, BPF_JSET, ENOSYS, EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO,
+    SECCOMP_RET_KILL_PROCESS, c_int, seccomp_data, sock_filter,
 };
 
 use super::abi::{ABIS, Abi, NUMBERS};
@@ -26,7 +28,8 @@ pub enum Verdict {
     Check(&'static Rule),
 }
 
-/// A program that knows a newer kernel than this filter then does without the call, as it would on an older one.
+/// A program that knows a newer kernel than this filter then does without the call, as it would on
+/// an older one.
 const UNKNOWN: Verdict = Verdict::Errno(ENOSYS);
 
 type Table = HashMap<&'static str, Verdict>;
@@ -38,12 +41,17 @@ pub struct Range {
     verdict: Verdict,
 }
 
-/// The whole program. Ways into the kernel that it has no numbers for kill the process that takes them.
+/// The whole program. Ways into the kernel that it has no numbers for kill the process that takes
+/// them.
 pub fn compile() -> Vec<sock_filter> {
     let table = table();
     let mut filter = Filter::default();
     let mut dispatch = filter.program.ret(SECCOMP_RET_KILL_PROCESS);
-    let entries: Vec<_> = ABIS.iter().rev().map(|abi| (abi.arch, filter.numbers(abi, &ranges(abi, &table)))).collect();
+    let entries: Vec<_> = ABIS
+        .iter()
+        .rev()
+        .map(|abi| (abi.arch, filter.numbers(abi, &ranges(abi, &table))))
+        .collect();
     for (arch, entry) in entries {
         dispatch = filter.program.branch(BPF_JEQ, arch, entry, dispatch);
     }
@@ -53,9 +61,12 @@ pub fn compile() -> Vec<sock_filter> {
 
 /// The verdicts of one way into the kernel, in the order of its numbers.
 pub fn ranges(abi: &Abi, table: &Table) -> Vec<Range> {
-    let verdict = |number| (abi.name)(number).and_then(|name| table.get(name)).copied().unwrap_or(UNKNOWN);
+    let verdict =
+        |number| (abi.name)(number).and_then(|name| table.get(name)).copied().unwrap_or(UNKNOWN);
     let mut ranges: Vec<Range> = Vec::new();
-    for (first, verdict) in (0..NUMBERS).map(|first| (first, verdict(first))).chain([(NUMBERS, UNKNOWN)]) {
+    for (first, verdict) in
+        (0..NUMBERS).map(|first| (first, verdict(first))).chain([(NUMBERS, UNKNOWN)])
+    {
         if ranges.last().is_none_or(|range| range.verdict != verdict) {
             ranges.push(Range { first, verdict });
         }
@@ -66,9 +77,15 @@ pub fn ranges(abi: &Abi, table: &Table) -> Vec<Range> {
 /// All tables as one.
 pub fn table() -> Table {
     let all = |groups: &'static [&str], verdict| groups.iter().map(move |names| (*names, verdict));
-    let groups = all(ALLOWED, Verdict::Allow).chain(all(REFUSED, Verdict::Errno(EPERM))).chain(all(ABSENT, UNKNOWN));
+    let groups = all(ALLOWED, Verdict::Allow)
+        .chain(all(REFUSED, Verdict::Errno(EPERM)))
+        .chain(all(ABSENT, UNKNOWN));
     let groups = groups.chain(CHECKED.iter().map(|rule| (rule.calls, Verdict::Check(rule))));
-    groups.flat_map(|(names, verdict)| names.split_ascii_whitespace().map(move |name| (name, verdict))).collect()
+    groups
+        .flat_map(|(names, verdict)| {
+            names.split_ascii_whitespace().map(move |name| (name, verdict))
+        })
+        .collect()
 }
 
 /// A program, and where in it each verdict already stands.
@@ -117,7 +134,8 @@ impl Filter {
             Test::Without(bits) => self.any(BPF_JSET, &[bits], refuse, allow),
         };
         // The lower half of the argument comes first: these are little-endian machines.
-        self.program.load(offset_of!(seccomp_data, args) + rule.argument as usize * size_of::<u64>(), test)
+        self.program
+            .load(offset_of!(seccomp_data, args) + rule.argument as usize * size_of::<u64>(), test)
     }
 
     fn any(&mut self, test: u32, values: &[u32], yes: Label, no: Label) -> Label {

@@ -1,8 +1,12 @@
-//! Programs for the kernel's small virtual machine (classic BPF: one register A, jumps forwards only).
+//! Programs for the kernel's small virtual machine (classic BPF: one register A, jumps forwards
+//! only).
 
-use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
+use libc::{
+    BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter,
+};
 
-/// A program that is written from its end to its beginning, so that every jump leads to what is written already.
+/// A program that is written from its end to its beginning, so that every jump leads to what is
+/// written already.
 #[derive(Default)]
 pub struct Program {
     backwards: Vec<sock_filter>,
@@ -50,8 +54,8 @@ impl Program {
         }
     }
 
-    /// A place that a branch can reach, whose distances have 8 bits: `target`, or a long jump to it. One less, because the
-    /// branch's other target may bring another long jump in between.
+    /// A place that a branch can reach, whose distances have 8 bits: `target`, or a long jump to
+    /// it. One less, because the branch's other target may bring another long jump in between.
     fn near(&mut self, target: Label) -> Label {
         if self.distance(target) < u8::MAX as usize { target } else { self.jump(target) }
     }

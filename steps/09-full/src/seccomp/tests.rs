@@ -1,11 +1,12 @@
-//! The program, run by an interpreter of our own, gives for every number the verdict that stands in the tables.
+//! The program, run by an interpreter of our own, gives for every number the verdict that stands in
+//! the tables.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use libc::{
-    BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, EPERM,
-    SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
+    BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET,
+    BPF_W, EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
 };
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
@@ -50,7 +51,11 @@ fn expected(abi: &Abi, number: u32, args: [u64; 6]) -> u32 {
     } else if REFUSED.iter().any(|group| has(group)) {
         errno(EPERM)
     } else if let Some(rule) = CHECKED.iter().find(|rule| has(rule.calls)) {
-        if passes(rule, args[rule.argument as usize] as u32) { SECCOMP_RET_ALLOW } else { errno(EPERM) }
+        if passes(rule, args[rule.argument as usize] as u32) {
+            SECCOMP_RET_ALLOW
+        } else {
+            errno(EPERM)
+        }
     } else {
         errno(libc::ENOSYS)
     }
@@ -66,7 +71,8 @@ fn passes(rule: &Rule, value: u32) -> bool {
 
 /// Values on both sides of each rule, with and without bits that the kernel does not look at.
 fn interesting() -> Vec<u64> {
-    let low = (0..64).chain([0x5412, 0x5413, 0x541b, 0x541c, 0x2_0000, 0x2_0008, 0x4_0000, 0xffff_ffff]);
+    let low =
+        (0..64).chain([0x5412, 0x5413, 0x541b, 0x541c, 0x2_0000, 0x2_0008, 0x4_0000, 0xffff_ffff]);
     let low: Vec<u64> = low.chain((0..32).map(|bit| 1 << bit)).collect();
     let high = low.iter().map(|value| value | 1 << 32);
     low.iter().copied().chain(high).collect()
@@ -78,7 +84,12 @@ fn every_number_gets_the_verdict_of_the_tables() {
     for abi in ABIS {
         for number in (0..NUMBERS).chain([0x3fff_ffff, 0x7fff_ffff, 0x8000_0000, u32::MAX]) {
             let found = run(&program, abi.arch, number, [0; 6]).0;
-            assert_eq!(found, expected(abi, number & abi.mask, [0; 6]), "{number} of {:#x}", abi.arch);
+            assert_eq!(
+                found,
+                expected(abi, number & abi.mask, [0; 6]),
+                "{number} of {:#x}",
+                abi.arch
+            );
         }
     }
 }
@@ -100,11 +111,19 @@ fn arguments_are_checked() {
     for (abi, rule) in ABIS.iter().flat_map(|abi| CHECKED.iter().map(move |rule| (abi, rule))) {
         let listed = |name| rule.calls.split_whitespace().any(|call| call == name);
         let numbers = (0..NUMBERS).filter(|number| (abi.name)(*number).is_some_and(listed));
-        for (number, value) in numbers.flat_map(|number| interesting().into_iter().map(move |value| (number, value))) {
+        for (number, value) in
+            numbers.flat_map(|number| interesting().into_iter().map(move |value| (number, value)))
+        {
             let mut args = [0; 6];
             args[rule.argument as usize] = value;
             let found = run(&program, abi.arch, number, args).0;
-            assert_eq!(found, expected(abi, number, args), "{} with {value:#x} of {:#x}", rule.calls, abi.arch);
+            assert_eq!(
+                found,
+                expected(abi, number, args),
+                "{} with {value:#x} of {:#x}",
+                rule.calls,
+                abi.arch
+            );
         }
     }
 }
@@ -117,15 +136,22 @@ fn another_architecture_is_the_end() {
     }
 }
 
-/// A name in two tables would have two verdicts; one that is misspelt, or that a new kernel brings, none.
+/// A name in two tables would have two verdicts; one that is misspelt, or that a new kernel brings,
+/// none.
 #[test]
 fn every_call_is_in_exactly_one_table() {
-    let groups = ALLOWED.iter().chain(REFUSED).chain(ABSENT).copied().chain(CHECKED.iter().map(|rule| rule.calls));
+    let groups = ALLOWED
+        .iter()
+        .chain(REFUSED)
+        .chain(ABSENT)
+        .copied()
+        .chain(CHECKED.iter().map(|rule| rule.calls));
     let mut names = BTreeSet::new();
     for name in groups.flat_map(str::split_whitespace) {
         assert!(names.insert(name), "{name} stands twice");
     }
-    let mut calls: BTreeSet<_> = ABIS.iter().flat_map(|abi| (0..NUMBERS).filter_map(abi.name)).collect();
+    let mut calls: BTreeSet<_> =
+        ABIS.iter().flat_map(|abi| (0..NUMBERS).filter_map(abi.name)).collect();
     calls.remove("r#break"); // i386 never had it
     assert_eq!(calls.difference(&names).collect::<Vec<_>>(), Vec::<&&str>::new(), "in no table");
     if cfg!(target_arch = "x86_64") {
@@ -139,13 +165,19 @@ fn the_tree_is_small_and_flat() {
     let program = compile();
     println!("{} instructions", program.len());
     for abi in ABIS {
-        let deepest = (0..NUMBERS).map(|number| run(&program, abi.arch, number, [0; 6]).1).max().unwrap();
-        println!("{:#x}: {} ranges, at most {deepest} instructions for a call", abi.arch, ranges(abi, &table()).len());
+        let deepest =
+            (0..NUMBERS).map(|number| run(&program, abi.arch, number, [0; 6]).1).max().unwrap();
+        println!(
+            "{:#x}: {} ranges, at most {deepest} instructions for a call",
+            abi.arch,
+            ranges(abi, &table()).len()
+        );
         assert!(deepest <= 20);
     }
 }
 
-/// A branch reaches 255 instructions; longer ways go through a jump of their own, from both sides of the border.
+/// A branch reaches 255 instructions; longer ways go through a jump of their own, from both sides
+/// of the border.
 #[test]
 fn long_jumps_arrive() {
     for length in 250..262 {
@@ -178,7 +210,8 @@ fn linear() -> Vec<sock_filter> {
     program.finish()
 }
 
-/// How long the kernel takes to load a filter: the fastest of several children, each with no filter before it.
+/// How long the kernel takes to load a filter: the fastest of several children, each with no filter
+/// before it.
 fn loading(filter: &[sock_filter]) -> Duration {
     let once = || {
         // SAFETY: the child makes a few system calls and ends.
@@ -208,6 +241,10 @@ fn the_tree_loads_faster_than_a_list() {
     println!("compiled in {:?}", start.elapsed());
     let list = linear();
     let (fast, slow) = (loading(&tree), loading(&list));
-    println!("{} instructions as a tree load in {fast:?}, {} as a list in {slow:?}", tree.len(), list.len());
+    println!(
+        "{} instructions as a tree load in {fast:?}, {} as a list in {slow:?}",
+        tree.len(),
+        list.len()
+    );
     assert!(fast * 2 < slow);
 }

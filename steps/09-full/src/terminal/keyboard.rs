@@ -1,4 +1,5 @@
-//! The user's terminal in raw mode: each key is passed on as it is, and Ctrl-C becomes a signal inside, not here.
+//! The user's terminal in raw mode: each key is passed on as it is, and Ctrl-C becomes a signal
+//! inside, not here.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -19,11 +20,15 @@ pub struct Keyboard {
 impl Keyboard {
     /// Leaves the terminal as it is.
     pub fn new(input: BorrowedFd) -> Result<Self> {
-        Ok(Keyboard { file: reopen(input)?, before: tcgetattr(input).context("tcgetattr")?, raw: false })
+        Ok(Keyboard {
+            file: reopen(input)?,
+            before: tcgetattr(input).context("tcgetattr")?,
+            raw: false,
+        })
     }
 
-    /// Takes the keys, unless we are in the background: there they are another's (`09-full … &`), and the kernel would
-    /// stop us in tcsetattr(3).
+    /// Takes the keys, unless we are in the background: there they are another's (`09-full … &`),
+    /// and the kernel would stop us in tcsetattr(3).
     pub fn take(&mut self) -> Result<()> {
         self.raw = match tcgetpgrp(&self.file) {
             Ok(foreground) => foreground == getpgrp(),
@@ -56,13 +61,16 @@ impl Drop for Keyboard {
     }
 }
 
-/// Opens a terminal once more, so as never to wait in read(2) and write(2): O_NONBLOCK, set on what we were given, would
-/// be set for the shell as well. After su(1) it may be another user's and not ours to open, unlike /dev/tty; and where
-/// that leads nowhere, as on a console without a session, we wait.
+/// Opens a terminal once more, so as never to wait in read(2) and write(2): O_NONBLOCK, set on what
+/// we were given, would be set for the shell as well. After su(1) it may be another user's and not
+/// ours to open, unlike /dev/tty; and where that leads nowhere, as on a console without a session,
+/// we wait.
 pub fn reopen(terminal: BorrowedFd) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
     let opened = options.open(&path).or_else(|_| options.open("/dev/tty"));
-    opened.or_else(|_| terminal.try_clone_to_owned().map(File::from)).with_context(|| format!("duplicate {path}"))
+    opened
+        .or_else(|_| terminal.try_clone_to_owned().map(File::from))
+        .with_context(|| format!("duplicate {path}"))
 }

@@ -1,4 +1,5 @@
-//! The line between two terminals: what the user types goes to the container's, what that one shows goes to the user's.
+//! The line between two terminals: what the user types goes to the container's, what that one shows
+//! goes to the user's.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,7 +13,8 @@ use nix::sys::signal::Signal;
 use super::keyboard::{Keyboard, reopen};
 use super::{pty, terminals};
 
-/// The user's terminal and the master of the container's. Dropped, it has the user's set as it was before.
+/// The user's terminal and the master of the container's. Dropped, it has the user's set as it was
+/// before.
 pub struct Line {
     /// None where standard input is no terminal: output alone is shown.
     keyboard: Option<Keyboard>,
@@ -26,7 +28,10 @@ impl Line {
     /// Connects the container's terminal to the user's, and takes the keyboard.
     pub fn new(master: OwnedFd) -> Result<Self> {
         let input = terminals().find(|terminal| terminal.as_raw_fd() == 0);
-        let screen = terminals().find(|terminal| terminal.as_raw_fd() != 0).or(input).context("no terminal")?;
+        let screen = terminals()
+            .find(|terminal| terminal.as_raw_fd() != 0)
+            .or(input)
+            .context("no terminal")?;
         let mut line = Line {
             keyboard: input.map(Keyboard::new).transpose()?,
             screen: reopen(screen)?,
@@ -59,14 +64,15 @@ impl Line {
         pty::signal(&self.master, signal);
     }
 
-    /// What [`Line::copy`] waits for: of each direction either something to read, or room for what was read.
+    /// What [`Line::copy`] waits for: of each direction either something to read, or room for what
+    /// was read.
     pub fn awaits(&self, ended: bool) -> impl Iterator<Item = PollFd<'_>> {
         let keys = keys(&self.keyboard, ended).map(|keys| self.typed.awaits(keys, &self.master));
         keys.into_iter().chain([self.shown.awaits(&self.master, &self.screen)])
     }
 
-    /// Copies what can be copied at once. An error says that one of the terminals has hung up, or that the container has
-    /// `ended` and all that it wrote is shown.
+    /// Copies what can be copied at once. An error says that one of the terminals has hung up, or
+    /// that the container has `ended` and all that it wrote is shown.
     pub fn copy(&mut self, ended: bool) -> io::Result<()> {
         if let Some(keys) = keys(&self.keyboard, ended) {
             if is_readable(keys) {
@@ -108,7 +114,11 @@ impl Buffer {
     fn fill(&mut self, mut from: &File) -> io::Result<()> {
         if self.pending.is_empty() {
             self.pending = 0..from.read(&mut self.bytes)?;
-            return if self.pending.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) };
+            return if self.pending.is_empty() {
+                Err(ErrorKind::UnexpectedEof.into())
+            } else {
+                Ok(())
+            };
         }
         Ok(())
     }
@@ -122,9 +132,11 @@ impl Buffer {
     }
 }
 
-/// Where the keyboard could not be opened once more, read(2) waits, and meanwhile nobody would see the container's end.
+/// Where the keyboard could not be opened once more, read(2) waits, and meanwhile nobody would see
+/// the container's end.
 fn is_readable(file: &File) -> bool {
-    poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO)
+        .is_ok_and(|ready| ready > 0)
 }
 
 /// Nothing to read, or no room to write, is no error but a reason to wait.

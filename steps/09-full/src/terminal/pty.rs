@@ -1,4 +1,5 @@
-//! The container's terminal: the slave is what its programs see, the master what the launcher reads and writes (pty(7)).
+//! The container's terminal: the slave is what its programs see, the master what the launcher reads
+//! and writes (pty(7)).
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -18,7 +19,8 @@ pub fn open() -> nix::Result<(OwnedFd, OwnedFd)> {
     // SAFETY: reads an int, which outlives the call (TIOCSPTLCK(2const)).
     Errno::result(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const locked) })?;
     // SAFETY: takes flags.
-    let slave = Errno::result(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags.bits()) })?;
+    let slave =
+        Errno::result(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags.bits()) })?;
     // SAFETY: a new descriptor, which nobody else knows.
     Ok((master, unsafe { OwnedFd::from_raw_fd(slave) }))
 }
@@ -27,7 +29,8 @@ pub fn open() -> nix::Result<(OwnedFd, OwnedFd)> {
 pub fn copy_size(from: impl AsFd, to: impl AsFd) {
     // SAFETY: winsize is four integers.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
-    // SAFETY: both calls are given a winsize that outlives them. A terminal that hangs up has no size, and needs none.
+    // SAFETY: both calls are given a winsize that outlives them. A terminal that hangs up has no
+    // size, and needs none.
     unsafe {
         if libc::ioctl(from.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) == 0 {
             libc::ioctl(to.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
@@ -38,13 +41,18 @@ pub fn copy_size(from: impl AsFd, to: impl AsFd) {
 /// Puts `slave` in the place of a standard file of this process.
 pub fn replace(standard: BorrowedFd, slave: &OwnedFd) -> Result<()> {
     // SAFETY: whoever uses the number from now on uses the pty, as is meant.
-    Errno::result(unsafe { libc::dup2(slave.as_raw_fd(), standard.as_raw_fd()) }).map(drop).context("dup2")
+    Errno::result(unsafe { libc::dup2(slave.as_raw_fd(), standard.as_raw_fd()) })
+        .map(drop)
+        .context("dup2")
 }
 
-/// Makes `slave` the controlling terminal of this session: Ctrl-C there ends what runs here, and /dev/tty means it.
+/// Makes `slave` the controlling terminal of this session: Ctrl-C there ends what runs here, and
+/// /dev/tty means it.
 pub fn control(slave: &OwnedFd) -> Result<()> {
     // SAFETY: takes an integer; 0 says that no other session is to be robbed of it.
-    Errno::result(unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(drop).context("ioctl TIOCSCTTY")
+    Errno::result(unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSCTTY, 0) })
+        .map(drop)
+        .context("ioctl TIOCSCTTY")
 }
 
 /// Lets /dev/console be the same terminal, as the other container runtimes do.

@@ -1,4 +1,5 @@
-//! The launcher while the container runs: one loop that waits for signals and for the terminals (poll(2)).
+//! The launcher while the container runs: one loop that waits for signals and for the terminals
+//! (poll(2)).
 
 use std::os::fd::AsFd;
 
@@ -18,7 +19,8 @@ pub struct Relay {
     /// Its process 1.
     container: Pid,
     signals: SignalFd,
-    /// Dropped when one of the terminals hangs up, or the container has ended and all that it wrote is shown.
+    /// Dropped when one of the terminals hangs up, or the container has ended and all that it wrote
+    /// is shown.
     line: Option<Line>,
     ended: bool,
 }
@@ -66,7 +68,8 @@ impl Relay {
         Ok(())
     }
 
-    /// As Ctrl-Z does to any other program, but not before the terminal is in order. The container goes on.
+    /// As Ctrl-Z does to any other program, but not before the terminal is in order. The container
+    /// goes on.
     fn stop(&mut self) -> Result<()> {
         self.line.iter_mut().for_each(Line::release);
         raise(Signal::SIGTSTP).context("raise SIGTSTP")?;
@@ -76,7 +79,8 @@ impl Relay {
         self.line.as_mut().map_or(Ok(()), Line::take)
     }
 
-    /// Whether there is an exit code to fetch. (An error is one of a signal that nix has no name for.)
+    /// Whether there is an exit code to fetch. (An error is one of a signal that nix has no name
+    /// for.)
     fn has_ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         waitid(Id::Pid(self.container), flags) != Ok(WaitStatus::StillAlive)

@@ -56,9 +56,10 @@ fn nobody_inside_types_on_the_users_terminal() {
 #[test]
 fn without_a_terminal_the_container_does_not_get_at_the_users() {
     claim(|case| {
-        let mut session = Session::start(case.command(&["sh", "-c", "echo > /dev/tty"]), |command| {
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        });
+        let mut session =
+            Session::start(case.command(&["sh", "-c", "echo > /dev/tty"]), |command| {
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            });
         session.end() != 0
     });
 }
@@ -87,7 +88,11 @@ fn a_shell_inside_has_job_control() {
         assert!(session.shows("Stopped"), "{}", session.shown);
         let told = session.shown.matches("sleep 100").count();
         session.press("fg\n");
-        assert!(session.until(|session| session.shown.matches("sleep 100").count() > told), "{}", session.shown);
+        assert!(
+            session.until(|session| session.shown.matches("sleep 100").count() > told),
+            "{}",
+            session.shown
+        );
         session.press("\x1c"); // Ctrl-\
         session.press("exit 3\n");
         session.end() == 3
@@ -138,10 +143,12 @@ fn the_users_terminal_is_raw_meanwhile_and_afterwards_as_before() {
 #[test]
 fn all_of_the_output_arrives() {
     property(|case| {
-        let mut session = case.start(&["sh", "-c", "head -c 1048576 /dev/zero | tr '\\0' x; echo last"]);
+        let mut session =
+            case.start(&["sh", "-c", "head -c 1048576 /dev/zero | tr '\\0' x; echo last"]);
         sleep(Duration::from_millis(300)); // nobody reads yet
         session.end();
-        session.shown.bytes().filter(|&byte| byte == b'x').count() == 1048576 && session.shown.ends_with("last\r\n")
+        session.shown.bytes().filter(|&byte| byte == b'x').count() == 1048576
+            && session.shown.ends_with("last\r\n")
     });
     property(|case| {
         let mut session = case.start(&["sh", "-c", "head -c 24000 /dev/zero | tr '\\0' x"]); // more than a terminal keeps
@@ -149,7 +156,9 @@ fn all_of_the_output_arrives() {
         session.end();
         session.shown.len() == 24000
     });
-    property(|case| (0..20).all(|_| case.run(&["echo", "last words"]) == ("last words\r\n".into(), 0)));
+    property(|case| {
+        (0..20).all(|_| case.run(&["echo", "last words"]) == ("last words\r\n".into(), 0))
+    });
 }
 
 #[test]
@@ -191,7 +200,10 @@ fn so_does_one_that_belongs_to_another_session() {
 #[test]
 fn one_that_may_not_be_opened_again_serves_as_well() {
     property(|case| {
-        let mut session = Session::start_elsewhere(case.command(&["sh", "-c", "read word; echo $word; exit 5"]), 0);
+        let mut session = Session::start_elsewhere(
+            case.command(&["sh", "-c", "read word; echo $word; exit 5"]),
+            0,
+        );
         session.press("sesame\n");
         session.shows("sesame\r\nsesame") && session.end() == 5
     });
@@ -234,8 +246,11 @@ fn the_launcher_itself_can_be_stopped_and_continued() {
 fn in_the_background_it_runs_without_the_keyboard() {
     property(|case| {
         let job = r#""$@" & wait $!; echo "ended $?""#;
-        let session = &mut Session::start(case.shell(job, &["echo", "from the background"]), |_| {});
-        session.end() == 0 && session.shown.contains("from the background") && session.shown.contains("ended 0")
+        let session =
+            &mut Session::start(case.shell(job, &["echo", "from the background"]), |_| {});
+        session.end() == 0
+            && session.shown.contains("from the background")
+            && session.shown.contains("ended 0")
     });
 }
 
@@ -244,7 +259,8 @@ fn pipes_are_passed_on_as_they_are() {
     property(|case| {
         let mut random = vec![0; 300_000];
         fs::File::open("/dev/urandom").unwrap().read_exact(&mut random).unwrap();
-        let mut child = case.command(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            case.command(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut input, bytes) = (child.stdin.take().unwrap(), random.clone());
         let writer = std::thread::spawn(move || input.write_all(&bytes));
         let output = child.wait_with_output().unwrap();
@@ -256,9 +272,10 @@ fn pipes_are_passed_on_as_they_are() {
         output.stdout == b"ptmx\n" // no terminal was made
     });
     property(|case| {
-        let mut session = Session::start(case.command(&["sh", "-c", "echo to the file; tty"]), |command| {
-            command.stdout(Stdio::piped());
-        });
+        let mut session =
+            Session::start(case.command(&["sh", "-c", "echo to the file; tty"]), |command| {
+                command.stdout(Stdio::piped());
+            });
         let mut file = String::new();
         session.child.stdout.take().unwrap().read_to_string(&mut file).unwrap();
         session.end();
@@ -269,7 +286,8 @@ fn pipes_are_passed_on_as_they_are() {
 #[test]
 fn a_reader_that_leaves_ends_the_writer() {
     property(|case| {
-        let mut child = case.command(&["yes"]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            case.command(&["yes"]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdout.take().unwrap().read_exact(&mut [0; 4]).unwrap();
         code(child.wait().unwrap()) == 128 + libc::SIGPIPE
     });
@@ -286,10 +304,14 @@ fn closed_standard_files_do_no_harm() {
 
 #[test]
 fn signals_to_the_launcher_reach_the_payload() {
-    for (name, number) in
-        [("TERM", libc::SIGTERM), ("INT", libc::SIGINT), ("HUP", libc::SIGHUP), ("USR1", libc::SIGUSR1)]
-    {
-        let trap = format!("trap 'echo trapped; exit 7' {name}; echo ready; while :; do sleep 0.02; done");
+    for (name, number) in [
+        ("TERM", libc::SIGTERM),
+        ("INT", libc::SIGINT),
+        ("HUP", libc::SIGHUP),
+        ("USR1", libc::SIGUSR1),
+    ] {
+        let trap =
+            format!("trap 'echo trapped; exit 7' {name}; echo ready; while :; do sleep 0.02; done");
         for start in [Case::start, Case::start_without_input] {
             claim(|case| {
                 let mut session = start(case, &["sh", "-c", &trap]);
@@ -344,5 +366,10 @@ fn a_signal_ends_the_launcher_at_every_moment_of_its_start() {
 
 #[test]
 fn the_payload_starts_with_no_signal_blocked() {
-    property(|case| case.run(&["grep", "SigBlk", "/proc/self/status"]).0.trim_end().ends_with("\t0000000000000000"));
+    property(|case| {
+        case.run(&["grep", "SigBlk", "/proc/self/status"])
+            .0
+            .trim_end()
+            .ends_with("\t0000000000000000")
+    });
 }

@@ -1,4 +1,5 @@
-//! A step on a terminal that plays the user's: we have its master, read its screen and press its keys.
+//! A step on a terminal that plays the user's: we have its master, read its screen and press its
+//! keys.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -67,7 +68,9 @@ fn rootfs() {
     static MADE: Once = Once::new();
     MADE.call_once(|| {
         if !target().join("rootfs/host/usr/local/bin/typist").exists() {
-            let made = Command::new(target().join("debug/rootfs")).output().expect("cargo build --workspace");
+            let made = Command::new(target().join("debug/rootfs"))
+                .output()
+                .expect("cargo build --workspace");
             assert!(made.status.success(), "{made:?}");
         }
     });
@@ -90,7 +93,8 @@ impl Case {
         there().join("debug").join(self.step)
     }
 
-    /// Adds the arguments. Root's tests lend the target directory to the ordinary user, and spare the machine's network.
+    /// Adds the arguments. Root's tests lend the target directory to the ordinary user, and spare
+    /// the machine's network.
     fn prepare(self, mut command: Command, words: &[&str]) -> Command {
         rootfs();
         command.arg(there().join("rootfs/host")).args(words).current_dir("/");
@@ -100,7 +104,8 @@ impl Case {
         command
     }
 
-    /// Who runs the tests in the background has Ctrl-C ignored (sh(1)), and that would be inherited.
+    /// Who runs the tests in the background has Ctrl-C ignored (sh(1)), and that would be
+    /// inherited.
     fn begin(self) -> nix::Result<()> {
         for ignored in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
             // SAFETY: SIG_DFL runs no code.
@@ -111,7 +116,13 @@ impl Case {
 
     fn become_user(self) -> nix::Result<()> {
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
-        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+        mount(
+            None::<&str>,
+            "/",
+            None::<&str>,
+            MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+            None::<&str>,
+        )?;
         mount(Some(target()), "/mnt", None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
         setgroups(&[])?;
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.uid));
@@ -149,7 +160,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// 24 lines of 80 columns; `command` becomes the leader of a session that the terminal belongs to.
+    /// 24 lines of 80 columns; `command` becomes the leader of a session that the terminal belongs
+    /// to.
     pub fn start(command: Command, prepare: impl Fn(&mut Command)) -> Session {
         Session::spawn(command, prepare, None)
     }
@@ -159,7 +171,11 @@ impl Session {
         Session::spawn(command, |_| {}, Some(Mode::from_bits_truncate(mode)))
     }
 
-    fn spawn(mut command: Command, prepare: impl Fn(&mut Command), elsewhere: Option<Mode>) -> Session {
+    fn spawn(
+        mut command: Command,
+        prepare: impl Fn(&mut Command),
+        elsewhere: Option<Mode>,
+    ) -> Session {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).unwrap();
         fcntl(&pty.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
@@ -170,7 +186,11 @@ impl Session {
         command.stdin(copy()).stdout(copy()).stderr(copy());
         let slave = pty.slave.as_raw_fd();
         // SAFETY: the closure runs in a child with one thread and makes system calls.
-        unsafe { command.pre_exec(move || if elsewhere.is_none() { control(slave) } else { Ok(setsid().map(drop)?) }) };
+        unsafe {
+            command.pre_exec(move || {
+                if elsewhere.is_none() { control(slave) } else { Ok(setsid().map(drop)?) }
+            })
+        };
         if let Some(mode) = elsewhere {
             fchmod(&pty.slave, mode).unwrap();
         }
@@ -222,7 +242,9 @@ impl Session {
             self.read();
             match status {
                 Some(status) => return code(status),
-                None if start.elapsed() > PATIENCE => panic!("it does not end; shown: {:?}", self.shown),
+                None if start.elapsed() > PATIENCE => {
+                    panic!("it does not end; shown: {:?}", self.shown)
+                }
                 None => sleep(Duration::from_millis(1)),
             }
         }
@@ -242,7 +264,8 @@ impl Session {
 
     fn read(&mut self) {
         let mut bytes = [0; 65536];
-        while let Some(count) = self.master.as_mut().and_then(|master| master.read(&mut bytes).ok()).filter(|&n| n > 0)
+        while let Some(count) =
+            self.master.as_mut().and_then(|master| master.read(&mut bytes).ok()).filter(|&n| n > 0)
         {
             self.shown += &String::from_utf8_lossy(&bytes[..count]);
         }
@@ -263,7 +286,10 @@ impl Session {
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: the size outlives the call.
-        assert_eq!(unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
+        assert_eq!(
+            unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) },
+            0
+        );
     }
 
     /// All settings of the terminal, to be compared.
@@ -275,7 +301,10 @@ impl Session {
     pub fn typed_ahead(&self) -> i32 {
         let mut count = 0;
         // SAFETY: the count outlives the call.
-        assert_eq!(unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::FIONREAD, &raw mut count) }, 0);
+        assert_eq!(
+            unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::FIONREAD, &raw mut count) },
+            0
+        );
         count
     }
 
@@ -316,7 +345,11 @@ impl Drop for Session {
 fn control(slave: i32) -> io::Result<()> {
     setsid()?;
     // SAFETY: an integer.
-    if unsafe { libc::ioctl(slave, libc::TIOCSCTTY, 0) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if unsafe { libc::ioctl(slave, libc::TIOCSCTTY, 0) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn identity(path: String) -> (u64, u64) {
@@ -325,7 +358,12 @@ fn identity(path: String) -> (u64, u64) {
 }
 
 fn child_of(pid: i32) -> Option<i32> {
-    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?.split_whitespace().next()?.parse().ok()
+    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// Lets `command` start with nothing open.

@@ -27,7 +27,8 @@ pub fn cgroups() -> Vec<Provocation> {
             .cured_by("own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup $ROOTFS true"),
         provoke("groups-too-many", "own v1 refuse $MKDIR=EAGAIN -- 08-cgroup --pids 9 $ROOTFS true"),
         provoke("groups-used-up", "own v1 refuse $MKDIR=ENOSPC -- 08-cgroup --pids 9 $ROOTFS true"),
-        // Five bytes are written once, `+pids`; with root's ids the line of a map would have as many.
+        // Five bytes are written once, `+pids`; with root's ids the line of a map would have as
+        // many.
         provoke("group-busy", "own v2 refuse write:2:5=EBUSY -- 08-cgroup --pids 9 $ROOTFS true").only(User),
         provoke("group-realtime", "OWN=--net; own v2 refuse write:2:4=EINVAL -- 08-cgroup --cpus 0.5 $ROOTFS true")
             .only(Root),

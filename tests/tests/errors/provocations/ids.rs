@@ -58,7 +58,11 @@ pub fn ids() -> Vec<Provocation> {
                 09-full $ROOTFS true",
         )
         .only(User),
-        provoke("idmap-too-old", "refuse mount_setattr=ENOSYS -- 09-full $ROOTFS true").only(Root).code(0),
-        provoke("idmap-filesystem", "refuse mount_setattr=EINVAL -- 09-full $ROOTFS true").only(Root).code(0),
+        provoke("idmap-too-old", "refuse mount_setattr=ENOSYS -- 09-full $ROOTFS true")
+            .only(Root)
+            .code(0),
+        provoke("idmap-filesystem", "refuse mount_setattr=EINVAL -- 09-full $ROOTFS true")
+            .only(Root)
+            .code(0),
     ]
 }

@@ -20,13 +20,20 @@ pub fn mounts() -> Vec<Provocation> {
 
 pub fn network() -> Vec<Provocation> {
     vec![
-        // The one request of these lengths: they depend on how many digits the launcher's number has.
-        provoke("veth-absent", "refuse sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true"),
+        // The one request of these lengths: they depend on how many digits the launcher's number
+        // has.
+        provoke(
+            "veth-absent",
+            "refuse sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
+        ),
         provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
         provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- containers"),
-        provoke("address-used", "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true")
-            .cured_by("07-net --ip 10.78.0.2/24 $ROOTFS true")
-            .only(Root),
+        provoke(
+            "address-used",
+            "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true",
+        )
+        .cured_by("07-net --ip 10.78.0.2/24 $ROOTFS true")
+        .only(Root),
         provoke("port-used", "09-full --publish 18080:80 --publish 18080:81 $ROOTFS true"),
         provoke("port-reserved", "timeout 5 server 80").only(User),
         provoke("address-foreign", "09-full --publish 192.0.2.1:18080:80 $ROOTFS true"),

@@ -12,7 +12,8 @@ pub fn rootfs() -> Vec<Provocation> {
             .only(Root),
         provoke("rootfs-absent", "01-chroot $ROOTFS/absent true").only(Root),
         provoke("rootfs-absent", "06-mount $ROOTFS/absent true"),
-        // The launcher may just be making the cable, and must not complain as well that nobody is there any more.
+        // The launcher may just be making the cable, and must not complain as well that nobody is
+        // there any more.
         provoke(
             "rootfs-absent",
             "for round in $(seq 30); do
