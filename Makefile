@@ -127,9 +127,9 @@ book:
 
 # Before anything is built: the shell looks for what building takes, and the doctor for all else.
 machine:
-	@common/machine/toolchain.sh
+	@tools/toolchain.sh
 	@[ -e $(BIN)/doctor ] || echo "Building; the first time takes a minute." >&2
-	@cargo build --quiet --package machine
+	@cargo build --quiet --package tools
 
 doctor: machine
 	@$(BIN)/doctor $(if $(filter json,$(FORMAT)),--json)

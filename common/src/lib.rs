@@ -1,10 +1,12 @@
 //! What every step needs and no step teaches: the arguments that all of them take, how an error is
 //! told, and how the payload is executed.
 
+mod attempt;
 mod exec;
 mod failure;
 pub mod hints;
 
+pub use attempt::{Operation, Tried};
 pub use exec::exec;
 pub use failure::{Failure, report, run, strerror, tell, warn};
 pub use hints::hint;

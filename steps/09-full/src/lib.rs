@@ -8,22 +8,17 @@ use std::process::ExitCode;
 use anyhow::Result;
 use pid::{Container, Launcher};
 
-pub mod capabilities;
-pub mod groups;
-pub mod handover;
-pub mod idmap;
-pub mod ids;
-pub mod init;
-pub mod join;
-pub mod masks;
-pub mod name;
-pub mod process;
-pub mod publish;
-pub mod running;
-pub mod seccomp;
-mod sockets;
-pub mod terminal;
-pub mod volumes;
+pub mod confine;
+pub mod files;
+pub mod life;
+pub mod owners;
+pub mod reach;
+
+use confine::{capabilities, inheritance, masks, seccomp};
+use files::volumes;
+use life::Terminal;
+use owners::{idmap, subordinate};
+use reach::{name, publish};
 
 /// The options that this chapter adds.
 #[derive(clap::Args, Debug)]
@@ -34,7 +29,7 @@ pub struct Options {
     #[command(flatten)] publish: publish::Options,
     /// What is mounted besides the root filesystem, while the host's files can still be named.
     #[command(flatten)] pub volumes: volumes::Options,
-    #[command(flatten)] process: process::Options,
+    #[command(flatten)] process: inheritance::Options,
     #[command(flatten)] capabilities: capabilities::Options,
     #[command(flatten)] seccomp: seccomp::Options,
 }
@@ -44,7 +39,7 @@ pub struct Outside {
     /// The ports that lead into it.
     pub ports: publish::Ports,
     /// The container's own terminal, where the launcher has one.
-    pub terminal: terminal::Terminal,
+    pub terminal: Terminal,
     _name: name::Name,
 }
 
@@ -58,9 +53,9 @@ pub fn prepare(
 ) -> Result<Outside> {
     let name = name::take(&options.name)?; // both are the machine's, which an ordinary user's launcher now leaves
     let ports = publish::listen(&options.publish)?;
-    ids::choose(user)?;
+    subordinate::choose(user)?;
     idmap::shift(rootfs, user)?;
-    Ok(Outside { ports, terminal: terminal::Terminal::new()?, _name: name })
+    Ok(Outside { ports, terminal: Terminal::new()?, _name: name })
 }
 
 /// Inside, after the pivot: takes from the process all that the payload need not have, the means to
@@ -68,10 +63,10 @@ pub fn prepare(
 pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
     masks::cover()?;
     volumes::restrict_all(&options.volumes)?;
-    process::settle(&options.process)?;
+    inheritance::settle(&options.process)?;
     capabilities::limit(&options.capabilities)?;
     pid::die_with(launcher)?; // once more: settle may have changed the ids
-    process::close_on_exec();
+    inheritance::close_on_exec();
     seccomp::no_new_privs()?;
     seccomp::load(&options.seccomp)
 }

@@ -41,12 +41,12 @@ fn main() -> ExitCode {
             mount::dev(&root)?;
             net::sysfs(&root)?;
             cgroup::view(&root)?;
-            full::volumes::bind(&root, &args.full.volumes)?;
+            full::files::volumes::bind(&root, &args.full.volumes)?;
             mount::pivot(root)?;
             link.up()?;
             outside.terminal.attach()?;
             full::confine(&args.full, launcher)?;
-            full::init::run(&args.common.command)
+            full::life::run(&args.common.command)
         })?;
         user::map(&container, &args.user)?;
         gate.open()?;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use full::groups::Groups;
-use full::running::{self, Container};
+use full::reach::groups::Groups;
+use full::reach::running::{self, Container};
 use nix::unistd::{Uid, User};
 
 /// Lists the containers that run: all that were started in this network namespace, by whomever

@@ -3,13 +3,15 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use full::{groups, init, join, process, running, terminal};
+use full::confine::inheritance;
+use full::life::{self, Terminal};
+use full::reach::{groups, join, running};
 
 /// Runs COMMAND in a running container
 #[derive(clap::Parser)]
 #[rustfmt::skip]
 struct Args {
-    #[command(flatten)] process: process::Options,
+    #[command(flatten)] process: inheritance::Options,
 
     /// The container's name, or the number of its process 1, as `containers` shows them
     #[arg(value_name = "NAME|PID")]
@@ -25,17 +27,17 @@ fn main() -> ExitCode {
     common::run(|args: Args| {
         let container = running::find(&args.container)?;
         let groups = groups::Entrances::open(&container)?;
-        let terminal = terminal::Terminal::new()?;
+        let terminal = Terminal::new()?;
         join::namespaces(&container)?;
         let process = pid::spawn(&pid::clone_args(&[]), |caller| {
             groups.enter()?;
             join::ids(&container)?;
             terminal.connect()?;
-            process::arrive(&args.process)?;
+            inheritance::arrive(&args.process)?;
             join::rights(&container)?;
             pid::die_with(caller)?;
-            process::close_on_exec();
-            init::become_payload(&args.command)
+            inheritance::close_on_exec();
+            life::become_payload(&args.command)
         })?;
         terminal.wait(process)
     })

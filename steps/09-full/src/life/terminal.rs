@@ -23,10 +23,11 @@ use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use nix::unistd::setsid;
 use pid::Container;
 
-use crate::handover::Handover;
+use handover::Handover;
 use line::Line;
 use relay::Relay;
 
+mod handover;
 mod keyboard;
 mod line;
 mod pty;

@@ -5,8 +5,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use common::Failure;
-use machine::packages::Manager;
-use machine::tools::{TOOLS, Tool};
+use tools::packages::Manager;
+use tools::tools::{TOOLS, Tool};
 
 /// Installs the programs that the course uses and this machine lacks
 ///

@@ -26,7 +26,7 @@ struct Args {
 /// Chooses as step 09 does; an error where it is left with a single one.
 pub fn choose() -> Result<ExitCode> {
     let mut args = Args::parse_from(["doctor"]);
-    full::ids::choose(&mut args.user)?;
+    full::owners::subordinate::choose(&mut args.user)?;
     let count: u32 = args.user.uid_map.iter().map(|map| map.count).sum();
     if count <= 1 {
         return Err(Failure::new("the container has a single id, and only root in it").into());

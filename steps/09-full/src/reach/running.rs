@@ -10,7 +10,7 @@ use nix::unistd::getuid;
 use procfs::process::Process;
 use procfs::{Current, Uptime};
 
-use crate::name::{self, Entry};
+use super::name::{self, Entry};
 
 /// A container that runs.
 pub struct Container {

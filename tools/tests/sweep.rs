@@ -291,11 +291,10 @@ fn needs_root() -> Result<()> {
 fn clean() -> Result<()> {
     let copy = Copy::new()?;
     fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile"), copy.path("Makefile"))?;
-    fs::create_dir_all(copy.path("common/machine"))?;
+    fs::create_dir_all(copy.path("tools"))?;
     fs::create_dir_all(copy.path("target/rootfs/host/mnt"))?;
     let cargo = "#!/bin/sh\n[ $1 = build ] || exec rm -rf target\n";
-    for (name, text) in [("common/machine/toolchain.sh", "#!/bin/sh\n"), ("elsewhere/cargo", cargo)]
-    {
+    for (name, text) in [("tools/toolchain.sh", "#!/bin/sh\n"), ("elsewhere/cargo", cargo)] {
         fs::write(copy.path(name), text)?;
         fs::set_permissions(copy.path(name), fs::Permissions::from_mode(0o755))?;
     }

@@ -47,8 +47,8 @@ pub fn container(chapter: usize) -> Result<ExitCode> {
         return chroot::enter(&rootfs).map(|()| ExitCode::SUCCESS);
     }
     if chapter >= 9 {
-        full::ids::choose(&mut args.user)?;
-        full::idmap::shift(&mut rootfs, &args.user)?;
+        full::owners::subordinate::choose(&mut args.user)?;
+        full::owners::idmap::shift(&mut rootfs, &args.user)?;
     }
     let link = if chapter >= 7 { link(&args)? } else { None };
     let group = cgroup::Group::create(&args.cgroup)?;

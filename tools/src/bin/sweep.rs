@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use machine::sweep::sweep;
+use tools::sweep::sweep;
 
 /// Finds and removes what an interrupted experiment has left on this machine
 ///

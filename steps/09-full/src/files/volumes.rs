@@ -8,7 +8,7 @@ use anyhow::Result;
 use mount::Root;
 use nix::mount::MsFlags;
 
-use crate::masks::restrict;
+use crate::confine::masks::restrict;
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use procfs::ProcessCGroup;
 use procfs::process::{MountInfo, Process};
 
-use crate::running::Container;
+use super::running::Container;
 
 /// The groups that a container has for itself: the launcher is not in them.
 pub struct Groups(Vec<PathBuf>);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 
-use crate::running;
+use crate::reach::running;
 
 /// So many connections at once; more wait to be accepted. Each takes two of the 1024 descriptors
 /// that are usual.

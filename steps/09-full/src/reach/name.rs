@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use common::Failure;
 use nix::unistd::getuid;
 
-use crate::sockets;
+mod sockets;
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]

@@ -12,8 +12,8 @@ use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, setgroups};
 use procfs::process::{Namespace, Process, Status};
 
-use crate::running::Container;
-use crate::{capabilities, process, seccomp};
+use super::running::Container;
+use crate::confine::{capabilities, inheritance, seccomp};
 
 /// All kinds there are, by their names in /proc/PID/ns and their flags. (For the last libc has no
 /// name.)
@@ -72,7 +72,7 @@ fn pidfd_open(process: &Process) -> Result<OwnedFd> {
 pub fn ids(container: &Container) -> Result<()> {
     become_member(container)?; // again: here an ordinary user may, if the container has a range of ids
     let status = status(container)?;
-    process::take_ids(Uid::from_raw(status.ruid), Gid::from_raw(status.rgid))
+    inheritance::take_ids(Uid::from_raw(status.ruid), Gid::from_raw(status.rgid))
 }
 
 /// Gives up every capability that process 1 has not, and goes behind the same filter. The rest but

@@ -4,9 +4,9 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use machine::doctor::trial::Trial;
-use machine::doctor::{Report, examine};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use tools::doctor::trial::Trial;
+use tools::doctor::{Report, examine};
 
 /// Tells chapter by chapter what this machine allows, and what mends the rest
 ///

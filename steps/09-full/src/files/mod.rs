@@ -1,0 +1,3 @@
+//! Files: what the container sees besides its root filesystem.
+
+pub mod volumes;
