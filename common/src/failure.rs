@@ -10,12 +10,13 @@ use anyhow::{Error, Result};
 use clap::Parser;
 use nix::errno::Errno;
 
-use crate::{exit, hint};
+use crate::{Operation, exit, hint};
 
 /// An error that brings its own exit code, and a cure where the table of hints cannot know it.
 #[derive(Debug)]
 pub struct Failure {
     what: String,
+    pub(crate) operation: Option<Operation>,
     cause: Option<Errno>,
     hint: Option<String>,
     code: u8,
@@ -24,7 +25,7 @@ pub struct Failure {
 impl Failure {
     /// The container could not be set up: exit code 125.
     pub fn new(what: impl Into<String>) -> Self {
-        Failure { what: what.into(), cause: None, hint: None, code: exit::FAILURE }
+        Failure { what: what.into(), operation: None, cause: None, hint: None, code: exit::FAILURE }
     }
 
     /// The command line asks for something that makes no sense: exit code 2.
@@ -40,6 +41,11 @@ impl Failure {
     /// Ends the program with `code` instead.
     pub fn code(self, code: u8) -> Self {
         Failure { code, ..self }
+    }
+
+    /// Names what was tried, so that the table of hints finds its rows.
+    pub fn of(self, operation: Operation) -> Self {
+        Failure { operation: Some(operation), ..self }
     }
 
     /// Adds what the kernel answered.
