@@ -92,7 +92,7 @@ pub fn report(error: &Error) -> u8 {
         );
         lines.extend(hint(error).map(|hint| format!("hint: {hint}")));
     }
-    tell(&lines.join("\n"));
+    print_stderr(&lines.join("\n"));
     failure.map_or(exit::FAILURE, |failure| failure.code)
 }
 
@@ -100,12 +100,12 @@ pub fn report(error: &Error) -> u8 {
 pub fn warn(error: &Error, instead: &str) {
     let what: Vec<String> = error.chain().map(describe).collect();
     let hint = hint(error).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    tell(&format!("warning: {}; {instead}{hint}", what.join(": ")));
+    print_stderr(&format!("warning: {}; {instead}{hint}", what.join(": ")));
 }
 
 /// Writes lines to standard error: at once, so that parent and child do not mix theirs; that nobody
 /// reads them is not to change the exit code.
-pub fn tell(lines: &str) {
+pub fn print_stderr(lines: &str) {
     if !lines.is_empty() {
         let _ = io::stderr().write_all(format!("{lines}\n").as_bytes());
     }

@@ -95,7 +95,7 @@ impl Group {
     /// the exit code.
     pub fn report(self, code: ExitCode) -> Result<ExitCode> {
         if !self.nodes.is_empty() {
-            common::tell(&usage::of(&self.nodes));
+            common::print_stderr(&usage::of(&self.nodes));
         }
         self.cleaner.map_or(Ok(()), Cleaner::finish)?;
         Ok(code)
