@@ -113,7 +113,7 @@ pub fn print_stderr(lines: &str) {
 
 /// A cause in words: of an errno only what strerror(3) says.
 fn describe(cause: &(dyn StdError + 'static)) -> String {
-    errno(cause).map_or_else(|| cause.to_string(), strerror)
+    errno_of(cause).map_or_else(|| cause.to_string(), strerror)
 }
 
 /// An errno in the words of strerror(3), which every other program uses, and so whoever asks about
@@ -124,10 +124,17 @@ pub fn strerror(errno: Errno) -> String {
     text
 }
 
-/// The errno that a cause stands for, whether nix or the standard library reported it.
-pub(crate) fn errno(cause: &(dyn StdError + 'static)) -> Option<Errno> {
-    let io = || cause.downcast_ref::<io::Error>()?.raw_os_error().map(Errno::from_raw);
-    cause.downcast_ref::<Errno>().copied().or_else(io)
+/// Returns what the kernel answered, where that is the cause of `error`.
+pub fn errno(error: &Error) -> Option<Errno> {
+    error.chain().find_map(errno_of)
+}
+
+/// The errno that a cause stands for, whether nix, rustix or the standard library reported it.
+fn errno_of(cause: &(dyn StdError + 'static)) -> Option<Errno> {
+    let io = || cause.downcast_ref::<io::Error>()?.raw_os_error();
+    let raw = || Some(cause.downcast_ref::<rustix::io::Errno>()?.raw_os_error());
+    let number = || raw().or_else(io).map(Errno::from_raw);
+    cause.downcast_ref::<Errno>().copied().or_else(number)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ pub mod hints;
 
 pub use attempt::{Operation, Tried};
 pub use exec::exec;
-pub use failure::{Failure, print_stderr, report, run, strerror, warn};
+pub use failure::{Failure, errno, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
 
 use std::ffi::OsString;

@@ -28,10 +28,10 @@ fn main() -> ExitCode {
             user::become_root(&args.user)?;
             pid::die_with(launcher)?;
             uts::set_names(&args.uts)?;
-            let root = mount::root(&args.common.rootfs)?;
-            mount::proc(&root)?;
-            mount::dev(&root)?;
-            mount::pivot(root)?;
+            let root = mnt::attach_root(&args.common.rootfs)?;
+            mnt::mount_proc(&root)?;
+            mnt::mount_dev(&root)?;
+            mnt::pivot(root)?;
             common::exec(&args.common.command)
         })?;
         user::map(&container, &args.user)?;

@@ -10,12 +10,12 @@ use std::{fs, io, process};
 use anyhow::{Context, Result};
 use common::Failure;
 use ipnet::Ipv4Net;
-use mount::Root;
+use mnt::Root;
 use nix::errno::Errno;
-use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 use pid::Container;
+use rustix::mount::MountAttrFlags;
 use user::Gate;
 
 mod addresses;
@@ -153,7 +153,6 @@ impl Link {
 }
 
 /// Mounts a /sys that shows this network namespace, and what else is in it for reading only.
-pub fn sysfs(root: &Root) -> Result<()> {
-    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    root.mount("sysfs", "sys", "sysfs", flags, "")
+pub fn mount_sysfs(root: &Root) -> Result<()> {
+    root.mount("sysfs", "sys", mnt::INERT | MountAttrFlags::MOUNT_ATTR_RDONLY, &[])
 }

@@ -34,12 +34,12 @@ fn main() -> ExitCode {
             pid::die_with(launcher)?;
             group.enter()?;
             uts::set_names(&args.uts)?;
-            let root = mount::root(&args.common.rootfs)?;
-            mount::proc(&root)?;
-            mount::dev(&root)?;
-            net::sysfs(&root)?;
-            cgroup::view(&root)?;
-            mount::pivot(root)?;
+            let root = mnt::attach_root(&args.common.rootfs)?;
+            mnt::mount_proc(&root)?;
+            mnt::mount_dev(&root)?;
+            net::mount_sysfs(&root)?;
+            cgroup::mount_view(&root)?;
+            mnt::pivot(root)?;
             link.up()?;
             common::exec(&args.common.command)
         })?;
