@@ -1,6 +1,7 @@
 //! Network namespace: the container has interfaces, addresses, routes and ports of its own, and one
 //! cable to the host.
 
+use std::net::Ipv4Addr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::thread::sleep;
@@ -138,6 +139,16 @@ impl Link {
         netlink.add_veth(&name, "eth0", container.pid)?;
         netlink.add_address(&name, self.host)?;
         self.plugged.open()
+    }
+
+    /// The container's address.
+    pub fn container(&self) -> Ipv4Addr {
+        self.container.addr()
+    }
+
+    /// The address of the host's end of the cable.
+    pub fn host(&self) -> Ipv4Addr {
+        self.host.addr()
     }
 
     /// The child's part: a new namespace has but a loopback interface that is down

@@ -36,11 +36,10 @@ pub struct Options {
 
 /// What the launcher keeps at hand outside while the container runs.
 pub struct Outside {
-    /// The ports that lead into it.
-    pub ports: publish::Ports,
+    ports: publish::Ports,
     /// The container's own terminal, where the launcher has one.
     pub terminal: Terminal,
-    _name: name::Name,
+    name: name::Name,
 }
 
 /// Before there is a container: whose ids it gets, and how it is reached. Fills in maps that were
@@ -51,11 +50,11 @@ pub fn prepare(
     user: &mut user::Options,
     rootfs: &mut PathBuf,
 ) -> Result<Outside> {
-    let name = name::take(&options.name)?; // both are the machine's, which an ordinary user's launcher now leaves
+    let name = name::take(&options.name, rootfs)?; // both are the machine's, which an ordinary user's launcher now leaves
     let ports = publish::listen(&options.publish)?;
     subordinate::choose(user)?;
     idmap::shift(rootfs, user)?;
-    Ok(Outside { ports, terminal: Terminal::new()?, _name: name })
+    Ok(Outside { ports, terminal: Terminal::new()?, name })
 }
 
 /// Inside, after the pivot: takes from the process all that the payload need not have, the means to
@@ -72,6 +71,13 @@ pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
 }
 
 impl Outside {
+    /// Once its cable is plugged in, the container is found and reached by its address.
+    pub fn publish(&self, link: &net::Link) -> Result<publish::Proxy> {
+        let cable = publish::Cable { host: link.host(), container: link.container() };
+        self.name.record(cable.container, &self.ports)?;
+        self.ports.forward(cable)
+    }
+
     /// Passes on what is typed, shown and signalled until the container ends. Returns the payload's
     /// exit code.
     pub fn wait(self, container: Container) -> Result<ExitCode> {

@@ -50,8 +50,8 @@ fn main() -> ExitCode {
         })?;
         user::map(&container, &args.user)?;
         gate.open()?;
-        let _proxy = outside.ports.forward(&container)?;
         link.plug(&container)?;
+        let _proxy = outside.publish(&link)?;
         group.report(outside.wait(container)?)
     })
 }
