@@ -19,7 +19,7 @@ use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, setresgid, setresuid};
 use tempfile::TempDir;
 
-use crate::places;
+use crate::paths;
 use crate::process::Process;
 
 /// The ids of the ordinary user that root's tests become: no account has them.
@@ -109,16 +109,16 @@ impl Host {
         };
         let plan = Plan { by_root, user_namespace, own, shared_mounts, user };
         let keeper = Keeper::start(plan)?;
-        let directory = places::target()?.join("tmp");
+        let directory = paths::target()?.join("tmp");
         fs::create_dir_all(&directory).with_context(|| format!("mkdir {}", directory.display()))?;
         if by_root {
-            let owner = fs::metadata(places::target()?).context("stat target")?; // who built it will come without sudo
+            let owner = fs::metadata(paths::target()?).context("stat target")?; // who built it will come without sudo
             chown(&directory, Some(owner.uid()), Some(owner.gid())).context("chown target/tmp")?;
         }
         let scratch =
             tempfile::Builder::new().prefix("host").tempdir_in(directory).context("mkdtemp")?;
         let host = Host { identity, plan, keeper, scratch };
-        host.give(host.scratch.path())?;
+        host.give_to_user(host.scratch.path())?;
         Ok(host)
     }
 
@@ -159,49 +159,49 @@ impl Host {
     }
 
     /// A new directory outside every rootfs, of who starts the steps here.
-    pub fn directory(&self) -> Result<Scratch> {
+    pub fn directory(&self) -> Result<HostPath> {
         let here = tempfile::Builder::new()
             .prefix("d")
             .tempdir_in(&self.scratch)
             .context("mkdtemp")?
             .keep();
-        self.give(&here)?;
+        self.give_to_user(&here)?;
         self.place(&here)
     }
 
     /// A copy of the rootfs that may be written to, of who starts the steps here. Its files are
     /// links to the originals: replace them, but do not write into them.
-    pub fn copy_of_rootfs(&self) -> Result<Scratch> {
+    pub fn copy_of_rootfs(&self) -> Result<HostPath> {
         let copy = self.directory()?;
-        self.copy_tree(&places::rootfs()?, &copy.here)?;
+        self.copy_tree(&paths::rootfs()?, &copy.here)?;
         Ok(copy)
     }
 
-    /// Such a copy with the program `probe` of this crate in /bin: it makes one system call, and
+    /// Such a copy with the program `try-call` of this crate in /bin: it makes one system call, and
     /// its exit code is the errno.
-    pub fn rootfs_with_probe(&self) -> Result<Scratch> {
-        self.rootfs_with("probe")
+    pub fn rootfs_with_try_call(&self) -> Result<HostPath> {
+        self.rootfs_with("try-call")
     }
 
     /// Such a copy with a program of this workspace in /bin.
-    pub fn rootfs_with(&self, name: &str) -> Result<Scratch> {
+    pub fn rootfs_with(&self, name: &str) -> Result<HostPath> {
         let copy = self.copy_of_rootfs()?;
-        let program = places::binary(name)?;
-        for library in places::libraries(&program)? {
+        let program = paths::binary(name)?;
+        for library in paths::libraries(&program)? {
             copy_new(&library, &copy.here.join(library.strip_prefix("/")?))?;
         }
         copy_new(&program, &copy.here.join("bin").join(name))?;
         Ok(copy)
     }
 
-    /// The program `probe`, to be run on the host itself.
-    pub fn probe(&self) -> Result<Scratch> {
-        self.place(&places::binary("probe")?)
+    /// The program `try-call`, to be run on the host itself.
+    pub fn try_call(&self) -> Result<HostPath> {
+        self.place(&paths::binary("try-call")?)
     }
 
     /// The rootfs that all experiments share: only to be read.
-    pub fn rootfs(&self) -> Result<Scratch> {
-        self.place(&places::rootfs()?)
+    pub fn rootfs(&self) -> Result<HostPath> {
+        self.place(&paths::rootfs()?)
     }
 
     fn copy_tree(&self, from: &Path, to: &Path) -> Result<()> {
@@ -210,7 +210,7 @@ impl Host {
             let (source, target) = (entry.path(), to.join(entry.file_name()));
             if entry.file_type()?.is_dir() {
                 fs::create_dir(&target).with_context(|| format!("mkdir {}", target.display()))?;
-                self.give(&target)?;
+                self.give_to_user(&target)?;
                 self.copy_tree(&source, &target)?;
             } else if let Ok(link) = fs::read_link(&source) {
                 symlink(link, &target).with_context(|| format!("symlink {}", target.display()))?;
@@ -222,7 +222,7 @@ impl Host {
     }
 
     /// Makes `path` belong to who starts the steps here, and open to all.
-    pub fn give(&self, path: &Path) -> Result<()> {
+    pub fn give_to_user(&self, path: &Path) -> Result<()> {
         let (uid, gid) = self.user();
         chown(path, Some(uid), Some(gid)).with_context(|| format!("chown {}", path.display()))?;
         fs::set_permissions(path, Permissions::from_mode(0o755))
@@ -230,19 +230,19 @@ impl Host {
     }
 
     /// Both paths of something in the target directory: ours and the host's.
-    pub(crate) fn place(&self, here: &Path) -> Result<Scratch> {
+    pub(crate) fn place(&self, here: &Path) -> Result<HostPath> {
         let there = match self.plan.by_root {
             true => Path::new(TARGET)
-                .join(here.strip_prefix(places::target()?).context("outside target")?),
+                .join(here.strip_prefix(paths::target()?).context("outside target")?),
             false => here.to_owned(),
         };
-        Ok(Scratch { here: here.to_owned(), there })
+        Ok(HostPath { here: here.to_owned(), there })
     }
 
     /// A command line as one would type it in the workspace.
     pub(crate) fn as_typed(&self, command: &str) -> String {
         let target = self
-            .place(&places::target().unwrap_or_default())
+            .place(&paths::target().unwrap_or_default())
             .map(|target| target.there)
             .unwrap_or_default();
         command.replace(target.display().to_string().trim_end_matches('/'), "target")
@@ -274,7 +274,7 @@ fn copy_new(from: &Path, to: &Path) -> Result<()> {
     }
     let directory = to.parent().context("no directory")?;
     fs::create_dir_all(directory).with_context(|| format!("mkdir {}", directory.display()))?;
-    let _guard = places::no_fork();
+    let _guard = paths::no_fork();
     fs::copy(from, to)
         .map(drop)
         .with_context(|| format!("copy {} to {}", from.display(), to.display()))
@@ -282,17 +282,17 @@ fn copy_new(from: &Path, to: &Path) -> Result<()> {
 
 /// A file or directory in the target directory, which a stand-in has somewhere else.
 #[derive(Clone, Debug)]
-pub struct Scratch {
+pub struct HostPath {
     /// Its path for the test.
     pub here: PathBuf,
     /// Its path on the host.
     pub there: PathBuf,
 }
 
-impl Scratch {
+impl HostPath {
     /// Something in this directory.
-    pub fn join(&self, name: &str) -> Scratch {
-        Scratch { here: self.here.join(name), there: self.there.join(name) }
+    pub fn join(&self, name: &str) -> HostPath {
+        HostPath { here: self.here.join(name), there: self.there.join(name) }
     }
 
     /// The path on the host as an argument.
@@ -302,21 +302,21 @@ impl Scratch {
 
     /// Writes a file here.
     pub fn write(&self, content: impl AsRef<[u8]>) -> Result<()> {
-        let _guard = places::no_fork(); // it may be a program
+        let _guard = paths::no_fork(); // it may be a program
         fs::write(&self.here, content).with_context(|| format!("write {}", self.here.display()))
     }
 }
 
 impl Keeper {
     fn start(plan: Plan) -> Result<Self> {
-        let target = CString::new(places::target()?.as_os_str().as_bytes())?;
+        let target = CString::new(paths::target()?.as_os_str().as_bytes())?;
         let map = |id: u32| format!("0 {id} 1\n");
         let maps = [map(plan.user.0), map(plan.user.1)];
         let mut command = Command::new("cat");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).current_dir("/");
         // SAFETY: the closure runs in a child with one thread and only makes system calls.
         unsafe { command.pre_exec(move || plan.make(&target, &maps)) };
-        let _guard = places::no_fork();
+        let _guard = paths::no_fork();
         let child = command.spawn().with_context(|| format!("make a host: {plan:?}"))?;
         let pidfd = pidfd_open(child.id())?;
         Ok(Keeper { child, pidfd })

@@ -15,8 +15,8 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
 use crate::evidence::{Event, Expect, Log};
-use crate::host::{Host, Identity, Scratch, Setting, pidfd_open};
-use crate::places::{self, STEPS};
+use crate::host::{Host, HostPath, Identity, Setting, pidfd_open};
+use crate::paths::{self, STEPS};
 use crate::process::{Process, wait_until};
 
 /// Nothing here takes longer, unless it hangs.
@@ -117,14 +117,15 @@ impl Step {
         Launch { container: false, ..self.launch() }
     }
 
-    /// Lets `probe`, on the host or in the container, make a system call, and returns what the
+    /// Lets `try-call`, on the host or in the container, make a system call, and returns what the
     /// kernel answered.
-    pub fn probe(&self, launch: &Launch<'_>, call: &[&str]) -> Result<nix::Result<()>> {
-        let program = if launch.container { "probe".into() } else { self.host.probe()?.there };
+    pub fn try_call(&self, launch: &Launch<'_>, call: &[&str]) -> Result<nix::Result<()>> {
+        let program =
+            if launch.container { "try-call".into() } else { self.host.try_call()?.there };
         let mut command = vec![program.to_str().context("a path that is not UTF-8")?];
         command.extend(call);
         let code = launch.output(&command)?.code();
-        ensure!(code != 255, "probe knows no {call:?}");
+        ensure!(code != 255, "try-call knows no {call:?}");
         Ok(if code == 0 { Ok(()) } else { Err(Errno::from_raw(code)) })
     }
 }
@@ -141,9 +142,9 @@ fn help(number: usize) -> Result<String> {
     if let Some(help) = known.get(&number) {
         return Ok(help.clone());
     }
-    let _guard = places::no_fork();
+    let _guard = paths::no_fork();
     let output =
-        Command::new(places::binary(STEPS[index])?).arg("--help").output().context("--help")?;
+        Command::new(paths::binary(STEPS[index])?).arg("--help").output().context("--help")?;
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     known.insert(number, help.clone());
     Ok(help)
@@ -210,7 +211,7 @@ impl<'a> Launch<'a> {
     }
 
     /// Uses another rootfs than the common one.
-    pub fn rootfs(mut self, rootfs: &Scratch) -> Self {
+    pub fn rootfs(mut self, rootfs: &HostPath) -> Self {
         self.rootfs = Some(rootfs.there.clone());
         self
     }
@@ -252,8 +253,8 @@ impl<'a> Launch<'a> {
     }
 
     /// Starts it as on a kernel that refuses these system calls: words `CALL=ERRNO` for the program
-    /// `refuse`.
-    pub fn refusing(mut self, calls: &[&str]) -> Self {
+    /// `inject-errno`.
+    pub fn injecting(mut self, calls: &[&str]) -> Self {
         self.refused = calls.iter().map(|&call| call.to_owned()).collect();
         self
     }
@@ -290,7 +291,7 @@ impl<'a> Launch<'a> {
             (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
         // SAFETY: the closure runs in a child with one thread and only makes system calls.
         unsafe { launcher.pre_exec(move || prepare(&closed, &leaked, &ignored)) };
-        let _guard = places::no_fork();
+        let _guard = paths::no_fork();
         let child = launcher.spawn().with_context(|| format!("start {}", argv[0]))?;
         let before = self.refuser()?.len();
         Ok(Launched { child, argv, before, container: self.container, stdout, stderr, lines: 0 })
@@ -323,7 +324,7 @@ impl<'a> Launch<'a> {
 
     /// The words before those of the launcher: the program that executes it.
     fn refuser(&self) -> Result<Vec<String>> {
-        let refuse = self.step.host.place(&places::binary("refuse")?)?;
+        let refuse = self.step.host.place(&paths::binary("inject-errno")?)?;
         let words = [&[refuse.arg().to_owned()], &self.refused[..], &["--".to_owned()]].concat();
         Ok(if self.refused.is_empty() { Vec::new() } else { words })
     }
@@ -333,7 +334,7 @@ impl<'a> Launch<'a> {
         let host = &self.step.host;
         let Some(index) = self.step.number.checked_sub(1).filter(|_| self.container) else {
             // Our programs may lie where the ordinary user cannot go.
-            let target = places::target()?;
+            let target = paths::target()?;
             let reach = |word: &&str| match Path::new(word).starts_with(&target) {
                 true => Ok(host.place(Path::new(word))?.arg().to_owned()),
                 false => Ok((*word).to_owned()),
@@ -345,7 +346,7 @@ impl<'a> Launch<'a> {
             None => host.rootfs()?.there,
         };
         let mut argv = self.refuser()?;
-        argv.push(host.place(&places::binary(STEPS[index])?)?.arg().to_owned());
+        argv.push(host.place(&paths::binary(STEPS[index])?)?.arg().to_owned());
         for option in &self.options {
             if self.step.has(option[0].split('=').next().unwrap_or_default())? {
                 argv.extend_from_slice(option);

@@ -35,8 +35,8 @@ pub struct Case {
 }
 
 /// Holds of 09-full, whoever starts it, and not of 08-cgroup, which has no terminal of its own.
-pub fn claim(check: impl Fn(Case) -> bool) {
-    property(&check);
+pub fn introduces(check: impl Fn(Case) -> bool) {
+    holds(&check);
     for uid in identities() {
         let before = Case { step: "08-cgroup", uid };
         assert!(!check(before), "proves nothing: holds of {before:?}, too");
@@ -44,7 +44,7 @@ pub fn claim(check: impl Fn(Case) -> bool) {
 }
 
 /// Holds of 09-full, whoever starts it.
-pub fn property(check: impl Fn(Case) -> bool) {
+pub fn holds(check: impl Fn(Case) -> bool) {
     for uid in identities() {
         let case = Case { step: "09-full", uid };
         assert!(check(case), "{case:?}");

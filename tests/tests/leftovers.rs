@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::{
-    FileId, Identity, Launch, Launched, Process, STEPS, Scratch, Step, suite, test, wait_until,
+    FileId, HostPath, Identity, Launch, Launched, Process, STEPS, Step, suite, test, wait_until,
 };
 use libtest_mimic::Trial;
 
@@ -100,7 +100,7 @@ fn groups() -> Result<BTreeSet<PathBuf>> {
 struct Watch {
     before: State,
     mounts_of_host: String,
-    rootfs: Scratch,
+    rootfs: HostPath,
 }
 
 impl Watch {
