@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use crate::evidence::{Refuted, Skip};
-use crate::host::{Host, Identity, Setting};
+use crate::host::{Host, Identity, Needs, Setting};
 use crate::launch::Step;
 use crate::paths::STEPS;
 use crate::report;
@@ -130,7 +130,7 @@ pub(crate) fn can_be(identity: Identity) -> Result<()> {
         return crate::skip("the tests were not started by root");
     }
     let answer = ANSWERS[identity as usize].get_or_init(|| {
-        match Host::new(identity, true, Setting::Private) {
+        match Host::new(identity, Needs::Root, Setting::Private) {
             Err(error) if refuses_namespaces(&error) => {
                 Err(format!("this machine gives {} no namespaces", kind(identity)))
             }

@@ -5,19 +5,20 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
+use crate::child::Child;
 use crate::evidence::{Event, Expect, Log};
-use crate::host::{Host, HostPath, Identity, Setting, pidfd_open};
+use crate::host::{Host, HostPath, Identity, Needs, Setting};
 use crate::paths::{self, STEPS};
-use crate::process::{Process, wait_until};
+use crate::process::{Process, pidfd_open, wait_until};
 
 /// Nothing here takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,23 +39,23 @@ impl Step {
     /// # Errors
     /// When no such host can be made here.
     pub fn new(number: usize, identity: Identity) -> Result<Self> {
-        Step::on(Host::new(identity, needs_root(number), Setting::Private)?, number)
+        Step::on(Host::new(identity, needs(number), Setting::Private)?, number)
     }
 
     /// Step `number` as a user starts it who is root of nothing.
     pub fn without_root(number: usize) -> Result<Self> {
-        Step::on(Host::new(Identity::User, false, Setting::Private)?, number)
+        Step::on(Host::new(Identity::User, Needs::SubordinateIds, Setting::Private)?, number)
     }
 
     /// Step `number` with the links, names and queues of the machine itself, to see what it leaves
     /// there.
     pub fn on_machines_network(number: usize, identity: Identity) -> Result<Self> {
-        Step::on(Host::new(identity, needs_root(number), Setting::MachinesNetwork)?, number)
+        Step::on(Host::new(identity, needs(number), Setting::MachinesNetwork)?, number)
     }
 
     /// The same on a host whose mounts are shared, as systemd makes them (mount_namespaces(7)).
     pub fn with_shared_mounts(&self) -> Result<Self> {
-        let host = Host::new(self.identity, needs_root(self.number), Setting::SharedMounts)?;
+        let host = Host::new(self.identity, needs(self.number), Setting::SharedMounts)?;
         Ok(Step { log: self.log.clone(), ..Step::on(host, self.number)? })
     }
 
@@ -130,8 +131,12 @@ impl Step {
     }
 }
 
-fn needs_root(number: usize) -> bool {
-    number < 5
+fn needs(number: usize) -> Needs {
+    match number {
+        0..5 => Needs::Root,
+        5..9 => Needs::Nothing,
+        _ => Needs::SubordinateIds,
+    }
 }
 
 fn help(number: usize) -> Result<String> {
@@ -286,13 +291,10 @@ impl<'a> Launch<'a> {
             .env("RUST_BACKTRACE", "0")
             .env("LC_ALL", "C")
             .envs(self.environment.iter().cloned());
-        self.step.host.enter(&mut launcher, &self.directory, &self.groups)?;
         let (closed, leaked, ignored) =
             (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
-        // SAFETY: the closure runs in a child with one thread and only makes system calls.
-        unsafe { launcher.pre_exec(move || prepare(&closed, &leaked, &ignored)) };
-        let _guard = paths::no_fork();
-        let child = launcher.spawn().with_context(|| format!("start {}", argv[0]))?;
+        let prepare = move || prepare(&closed, &leaked, &ignored);
+        let child = self.step.host.spawn(&mut launcher, &self.directory, &self.groups, prepare)?;
         let before = self.refuser()?.len();
         Ok(Launched { child, argv, before, container: self.container, stdout, stderr, lines: 0 })
     }
@@ -474,13 +476,6 @@ fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
     let inside =
         launcher.descendants().into_iter().filter(|process| depth(process) > depth(&launcher));
     [launcher].into_iter().chain(inside).find(another)
-}
-
-impl Drop for Launched {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// All of a file that somebody else may be writing to: does not move the offset that we share.

@@ -39,6 +39,7 @@
 //! messages there; it goes with the process.
 
 pub mod attacks;
+mod child;
 mod claim;
 mod evidence;
 mod host;

@@ -7,9 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 
-use crate::host::pidfd_open;
 use crate::paths;
-use crate::process::{Mount, Process};
+use crate::process::{Mount, Process, pidfd_open};
 
 impl Process {
     /// The output of `command` in the namespaces of these kinds (`uts`, `net`, …) that this process

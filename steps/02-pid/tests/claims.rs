@@ -30,8 +30,8 @@ fn main() -> ExitCode {
             }),
             introduces("a process of the host cannot be signalled", |step| {
                 let target = step.on_host().start(&["sleep", "30"])?;
-                let attempt =
-                    step.output(&["sh", "-c", &format!("kill -0 {}", target.payload.pid)])?;
+                let number = step.host().number_of(target.payload)?;
+                let attempt = step.output(&["sh", "-c", &format!("kill -0 {number}")])?;
                 step.expect("the process on the host runs", target.payload.runs()).equals(true)?;
                 step.expect("kill -0 from inside succeeds", attempt.status.success()).equals(false)
             }),

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
                 let root =
                     mounts.iter().find(|mount| mount.point == "/").map(|mount| mount.root.as_str());
                 step.expect("what is mounted on /", root).satisfies("the rootfs", |root| {
-                    root.is_some_and(|root| root.ends_with("/rootfs/host"))
+                    root.is_some_and(|root| root.ends_with("/rootfs"))
                 })
             }),
             introduces("the host's / is not in the container's mount namespace", |step| {

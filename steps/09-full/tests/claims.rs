@@ -319,16 +319,15 @@ fn life() -> Vec<harness::Claim> {
 
 /// The container's first process, as the host numbers it.
 fn process_1(container: &Container) -> Result<Process> {
-    let first = |process: &Process| {
-        process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() == Some(&1))
-    };
+    let first = |process: &Process| process.ns_pids().is_ok_and(|pids| pids.last() == Some(&1));
     container.launcher.descendants().into_iter().find(first).context("no process 1")
 }
 
 /// The processes inside that run, besides the payload and process 1.
 fn orphans(container: &Container) -> usize {
+    let its_own = container.payload.ns_pids().map_or(0, |pids| pids.len());
     let inside = |process: &Process| {
-        process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() != Some(&1))
+        process.ns_pids().is_ok_and(|pids| pids.len() == its_own && pids.last() != Some(&1))
     };
     let other =
         |process: &&Process| **process != container.payload && process.runs() && inside(process);

@@ -53,7 +53,7 @@ fn found() -> Vec<harness::Claim> {
         introduces("without a name it has that of its launcher's number", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("names", names(step)?)
-                .equals([format!("container-{}", container.launcher.pid)])
+                .equals([format!("container-{}", step.host().number_of(container.launcher)?)])
         }),
         introduces("its address is shown before anything inside tells it", |step| {
             let _container =
@@ -157,7 +157,7 @@ fn joined() -> Vec<harness::Claim> {
             let container = named(step)?;
             let process_1 =
                 container.launcher.descendants().into_iter().find(|child| child.ns("pid").is_ok());
-            let process_1 = process_1.context("process 1")?.pid.to_string();
+            let process_1 = step.host().number_of(process_1.context("process 1")?)?.to_string();
             let other = ["setpriv", "--reuid", "54322", "--regid", "54322", "--clear-groups"];
             for which in ["web", &process_1] {
                 let command = [other.as_slice(), &[ENTER, which, "true"]].concat();
