@@ -474,7 +474,10 @@ impl Launched {
 
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
     let another = |process: &Process| {
-        process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && !cmdline.ends_with(own))
+        process.cmdline().is_ok_and(|cmdline| {
+            let process_1 = cmdline.starts_with(b"container-init"); // of step 09
+            !cmdline.is_empty() && !cmdline.ends_with(own) && !process_1
+        })
     };
     // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID
     // namespace.
