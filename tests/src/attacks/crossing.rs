@@ -167,8 +167,9 @@ fn volume_on_kernel(stage: &Stage<'_>) -> Staged {
 /// looked for there.
 fn flipping_proc(stage: &Stage<'_>) -> Staged {
     const ROUNDS: usize = 60;
-    if stage.step.number > 0 && !stage.step.has("--read-only")? {
-        return skip(format!("{} masks nothing", stage.step.name()));
+    let masked = stage.run(&Request::of(&["sh", "-c", "wc -c < /proc/interrupts"]))?;
+    if masked.stdout.trim() != "0" {
+        return skip("nothing is masked here");
     }
     let show =
         "test -d /p1/self || exit 9; cat /p1/sys/user/max_user_namespaces; wc -c < /p1/interrupts";
@@ -284,6 +285,6 @@ fn join_terminal(stage: &Stage<'_>) -> Staged {
     let written = fs::read_to_string(&victim.here).context("read")?;
     Ok(match written.is_empty() {
         false => gained(format!("{} bytes in a file of root's", written.len())),
-        true => nothing(output.stdout.lines().next().unwrap_or("nothing written").to_owned()),
+        true => nothing(format!("root's file stays empty; exit code {}", output.code())),
     })
 }

@@ -20,7 +20,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, mkdir, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Uid, chown, mkdir, setgroups, setresgid, setresuid, setsid};
 
 use super::TARGET;
 use crate::child::Child;
@@ -120,7 +120,7 @@ impl Layout {
 
     /// On a file system of its own: what lies beside it in the target directory may be closed to
     /// others.
-    fn mount(&self) -> nix::Result<()> {
+    fn mount(&self, (uid, gid): (u32, u32)) -> nix::Result<()> {
         let none = None::<&CStr>;
         mount(Some("tmpfs"), TARGET, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
         for (directory, mode) in &self.directories {
@@ -128,6 +128,8 @@ impl Layout {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(errno),
             }
+            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            chown(directory.as_c_str(), owner.0, owner.1)?;
         }
         for (from, to) in &self.binds {
             let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
@@ -162,7 +164,7 @@ impl Plan {
         if self.by_root {
             unshare(CloneFlags::CLONE_NEWNS)?;
             propagate(MsFlags::MS_PRIVATE)?;
-            layout.mount()?;
+            layout.mount(self.user)?;
         }
         if self.ids_inside.is_some() {
             self.make_user_namespace(maps)?;
