@@ -120,7 +120,7 @@ pub fn command() -> Vec<Provocation> {
             run() { env -i $(command -v prlimit) --stack=524288 \"$@\"; }
             for length in $(seq 131000 -40 120000); do
                 word=$(printf %0${length}d 0)
-                run $(command -v 05-user) --version $DIR $word >/dev/null 2>&1 || continue
+                run $(command -v 05-user) --help $word >/dev/null 2>&1 || continue
                 run $(command -v 05-user) $DIR /script $word; exit
             done",
         )
