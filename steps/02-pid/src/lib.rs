@@ -1,7 +1,7 @@
 //! PID namespace: the container's processes are numbered from 1 and see no others.
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
@@ -29,6 +29,12 @@ pub struct Container {
 
 /// The launcher, seen from inside: the reading end of a pipe that only the launcher can write to.
 pub struct Launcher(OwnedFd);
+
+impl AsFd for Launcher {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// The arguments of clone3(2) for a child in these `CLONE_NEW…` namespaces.
 pub fn clone_args(namespaces: &[c_int]) -> clone_args {

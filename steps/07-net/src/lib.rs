@@ -2,7 +2,7 @@
 //! cable to the host.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,11 @@ pub struct Host(Netlink);
 
 /// A container's cable to the host.
 pub struct Link {
-    subnet: Subnet,
+    /// The container's address and its subnet.
+    pub container: Ipv4Net,
+    /// The address of the host's end.
+    pub host: Ipv4Net,
+    _held: OwnedFd,
     /// The host's network, where the child can look even after it has left it.
     outside: Netlink,
     /// The child goes on with its mounts while the cable is created, and waits for it here.
@@ -81,11 +85,11 @@ impl Host {
     /// # Errors
     /// The requested address is in use.
     pub fn reserve(self, options: &Options) -> Result<Link> {
-        let subnet = match options.ip {
+        let Subnet { container, host, held } = match options.ip {
             Some(address) => subnet::reserve(&self.0, address)?,
             None => subnet::reserve_free(&self.0)?,
         };
-        Ok(Link { subnet, outside: self.0, plugged: Gate::new()? })
+        Ok(Link { container, host, _held: held, outside: self.0, plugged: Gate::new()? })
     }
 }
 
@@ -105,7 +109,7 @@ impl Link {
     fn connect(&self, container: &Container) -> Result<()> {
         let netlink = Netlink::connect()?; // the other one is the child's now
         netlink.add_veth(&self.name(), "eth0", container.pid)?;
-        netlink.add_address(&self.name(), self.subnet.host)?;
+        netlink.add_address(&self.name(), self.host)?;
         self.plugged.open()
     }
 
@@ -115,9 +119,9 @@ impl Link {
         let netlink = Netlink::connect()?;
         netlink.set_up("lo")?;
         self.plugged.wait()?;
-        netlink.add_address("eth0", self.subnet.container)?;
+        netlink.add_address("eth0", self.container)?;
         netlink.set_up("eth0")?;
-        netlink.add_default_route(self.subnet.host.addr())?;
+        netlink.add_default_route(self.host.addr())?;
         self.await_running()
     }
 
@@ -134,12 +138,7 @@ impl Link {
 
     /// The name of the host's end, as unique as its address.
     fn name(&self) -> String {
-        format!("veth{:08x}", u32::from(self.subnet.host.addr()))
-    }
-
-    /// Returns the container's address.
-    pub fn address(&self) -> Ipv4Addr {
-        self.subnet.container.addr()
+        format!("veth{:08x}", u32::from(self.host.addr()))
     }
 }
 

@@ -15,11 +15,11 @@ use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, sock
 
 use crate::netlink::Netlink;
 
-/// The addresses of the two ends of a cable, held while this process lives.
+/// The addresses of the two ends of a cable, which are nobody else's while `held` is open.
 pub struct Subnet {
     pub container: Ipv4Net,
     pub host: Ipv4Net,
-    _held: OwnedFd,
+    pub held: OwnedFd,
 }
 
 /// What lies in a subnet already, from the best case to the worst.
@@ -76,7 +76,7 @@ fn try_reserve(netlink: &Netlink, container: Ipv4Net, most: Use) -> Result<Optio
             return Ok(None);
         }
     }
-    Ok(Some(Subnet { container, host, _held: held }))
+    Ok(Some(Subnet { container, host, held }))
 }
 
 /// Binds a port of the subnet's own address, which the kernel lets one socket do at a time, whoever
