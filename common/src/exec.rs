@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 
-use crate::{Failure, exit, strerror};
+use crate::{Failure, exit, status, strerror};
 
 /// Where programs are looked up: the caller's own `PATH` says nothing about another root.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -40,12 +40,14 @@ fn attempt(program: &OsStr, args: &[OsString]) -> Result<Infallible> {
     let argv = argv.collect::<Result<Vec<_>>>()?;
     let envp = environment()?;
     let mut refused = None;
+    status::starting();
     for file in candidates(program) {
         let Err(errno) = execve(&c_string(file.as_os_str())?, &argv, &envp);
         if file.symlink_metadata().is_ok() {
             refused.get_or_insert((file, errno));
         }
     }
+    status::not_started();
     Err(match refused {
         Some((file, errno)) => explain(&file, errno),
         None => absent(program),

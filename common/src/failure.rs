@@ -10,7 +10,7 @@ use anyhow::{Error, Result};
 use clap::Parser;
 use nix::errno::Errno;
 
-use crate::{Operation, exit, hint};
+use crate::{Operation, exit, hint, status};
 
 /// An error that brings its own exit code, and a cure where the table of hints cannot know it.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ impl StdError for Failure {
 /// Runs a program with its arguments: on success its exit code, otherwise the error is told on
 /// standard error.
 pub fn run<Args: Parser, T: Termination>(main: impl FnOnce(Args) -> Result<T>) -> ExitCode {
+    status::open();
     match main(Args::parse()) {
         Ok(code) => code.report(),
         Err(error) => report(&error).into(),

@@ -2,16 +2,21 @@
 //! told, and how the payload is executed.
 
 mod attempt;
+mod chapters;
 mod exec;
 mod failure;
 pub mod hints;
 mod printable;
+mod programs;
+mod status;
 
 pub use attempt::{Operation, Tried};
+pub use chapters::{CHAPTERS, Chapter};
 pub use exec::exec;
 pub use failure::{Failure, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
 pub use printable::printable;
+pub use programs::{Need, PROGRAMS, Program};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
