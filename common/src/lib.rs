@@ -16,7 +16,7 @@ pub use exec::exec;
 pub use failure::{Failure, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
 pub use printable::printable;
-pub use programs::{Need, PROGRAMS, Program};
+pub use programs::{MANAGERS, Manager, Need, PROGRAMS, Program};
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -9,8 +9,10 @@ pub enum Need {
     Build,
     /// A chapter's experiments run it inside the container.
     Chapter,
-    /// A single target or experiment uses it.
-    Extra,
+    /// Without it some experiments or tests are skipped.
+    Useful,
+    /// A single target uses it.
+    Target,
 }
 
 /// A program and the package that brings it.
@@ -22,16 +24,40 @@ pub struct Program {
     pub need: Need,
     /// The chapters and targets that use it.
     pub used_by: &'static str,
-    /// The package for apt-get, dnf, pacman, apk and zypper; empty where there is none.
+    /// The package for each of [`MANAGERS`]; empty where there is none.
     pub packages: [&'static str; 5],
     /// The package's programs that a root filesystem of kind `host` has.
     pub inside: Vec<&'static str>,
 }
 
-/// All of them.
+/// A package manager.
+#[derive(Clone, Debug)]
+pub struct Manager {
+    /// Its program.
+    pub name: &'static str,
+    /// The words that update its lists; none where it does so by itself.
+    pub update: Vec<&'static str>,
+    /// The words that install packages without a question.
+    pub install: Vec<&'static str>,
+}
+
+/// The package managers that the list knows.
+pub static MANAGERS: LazyLock<Vec<Manager>> = LazyLock::new(|| {
+    let managers = LIST.lines().filter_map(|line| line.strip_prefix('@'));
+    let words = |column: &'static str| column.split_whitespace().collect();
+    let parse = |line: &'static str| match line.split('|').collect::<Vec<_>>()[..] {
+        [name, update, install] => {
+            Manager { name: name.trim(), update: words(update), install: words(install) }
+        }
+        _ => panic!("common/programs: three columns are expected in {line:?}"),
+    };
+    managers.map(parse).collect()
+});
+
+/// All programs.
 pub static PROGRAMS: LazyLock<Vec<Program>> = LazyLock::new(|| {
     let mut programs: Vec<Program> = Vec::new();
-    for line in include_str!("../programs").lines().filter(|line| !line.starts_with('#')) {
+    for line in LIST.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '@'])) {
         match (line.trim_start().strip_prefix('+'), programs.last_mut()) {
             (Some(names), Some(program)) => program.inside.extend(names.split_whitespace()),
             _ => programs.push(parse(line)),
@@ -39,6 +65,8 @@ pub static PROGRAMS: LazyLock<Vec<Program>> = LazyLock::new(|| {
     }
     programs
 });
+
+const LIST: &str = include_str!("../programs");
 
 /// Reads a line. The list is a part of this program, so that a mistake in it is a bug of ours.
 fn parse(line: &'static str) -> Program {
@@ -49,7 +77,8 @@ fn parse(line: &'static str) -> Program {
     let need = match need {
         "build" => Need::Build,
         "chapter" => Need::Chapter,
-        "extra" => Need::Extra,
+        "useful" => Need::Useful,
+        "target" => Need::Target,
         _ => panic!("common/programs: {need:?} is no need"),
     };
     let packages = [apt, dnf, pacman, apk, zypper];
