@@ -8,6 +8,7 @@
 use std::env;
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::sync::OnceLock;
 
@@ -32,7 +33,12 @@ pub(crate) fn open() {
     }
 }
 
-/// Tells `make` that the payload is about to be executed.
+/// The pipe's descriptor, for a step that closes what it does not need.
+pub fn status_pipe() -> Option<RawFd> {
+    PIPE.get().map(|(pipe, _)| pipe.as_raw_fd())
+}
+
+/// Reports that the payload is about to be executed.
 pub(crate) fn starting() {
     write(b"+");
 }

@@ -32,7 +32,9 @@ impl Steps {
     pub fn new() -> Result<Steps> {
         let own = std::env::current_exe().context("find the path of this program")?;
         let programs = own.parent().context("this program lies in no directory")?.to_owned();
-        let directory = tempfile::tempdir().context("make a temporary directory")?;
+        let mut only_ours = tempfile::Builder::new();
+        only_ours.permissions(Permissions::from_mode(0o700));
+        let directory = only_ours.tempdir().context("make a temporary directory")?;
         let steps = Steps { programs, directory };
         for path in ["", "proc", "dev", "sys", "tmp", "etc"].map(|name| steps.tree().join(name)) {
             fs::create_dir(&path).with_context(|| format!("mkdir {}", path.display()))?;
