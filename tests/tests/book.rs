@@ -100,7 +100,7 @@ fn trial(page: PathBuf) -> Result<Trial> {
         }
     }
     let ignored = all > 0 && blocks.is_empty();
-    let check = move || links(&page, &text).and_then(|()| check(&page, &text, &blocks));
+    let check = move || check(&page, &text, &blocks);
     Ok(Trial::test(name, move || check().map_err(|error| format!("{error:#}").into()))
         .with_ignored_flag(ignored))
 }
@@ -291,18 +291,4 @@ fn like_expected(expected: &str, printed: &str) -> String {
 /// The number in `second 1: 0.80 CPU`.
 fn figure(line: &str) -> Option<f64> {
     line.strip_suffix(" CPU")?.rsplit(' ').next()?.parse().ok()
-}
-
-/// Every link to a file of ours, and every include, leads to a file that is there.
-fn links(page: &Path, text: &str) -> Result<()> {
-    let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let includes =
-        text.split("{{#include ").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
-    for target in
-        links.chain(includes).filter(|target| !target.is_empty() && !target.contains("://"))
-    {
-        let file = top().join(page).with_file_name(target);
-        ensure!(file.exists(), "{}: there is no {target}", page.display());
-    }
-    Ok(())
 }
