@@ -10,12 +10,13 @@ use anyhow::{Error, Result};
 use clap::Parser;
 use nix::errno::Errno;
 
-use crate::{exit, hint};
+use crate::{Operation, exit, hint};
 
 /// An error that brings its own exit code, and a cure where the table of hints cannot know it.
 #[derive(Debug)]
 pub struct Failure {
     what: String,
+    pub(crate) operation: Option<Operation>,
     cause: Option<Errno>,
     hint: Option<String>,
     code: u8,
@@ -24,7 +25,7 @@ pub struct Failure {
 impl Failure {
     /// The container could not be set up: exit code 125.
     pub fn new(what: impl Into<String>) -> Self {
-        Failure { what: what.into(), cause: None, hint: None, code: exit::FAILURE }
+        Failure { what: what.into(), operation: None, cause: None, hint: None, code: exit::FAILURE }
     }
 
     /// The command line asks for something that makes no sense: exit code 2.
@@ -40,6 +41,11 @@ impl Failure {
     /// Ends the program with `code` instead.
     pub fn code(self, code: u8) -> Self {
         Failure { code, ..self }
+    }
+
+    /// Names what was tried, so that the table of hints finds its rows.
+    pub fn of(self, operation: Operation) -> Self {
+        Failure { operation: Some(operation), ..self }
     }
 
     /// Adds what the kernel answered.
@@ -86,7 +92,7 @@ pub fn report(error: &Error) -> u8 {
         );
         lines.extend(hint(error).map(|hint| format!("hint: {hint}")));
     }
-    tell(&lines.join("\n"));
+    print_stderr(&lines.join("\n"));
     failure.map_or(exit::FAILURE, |failure| failure.code)
 }
 
@@ -94,12 +100,12 @@ pub fn report(error: &Error) -> u8 {
 pub fn warn(error: &Error, instead: &str) {
     let what: Vec<String> = error.chain().map(describe).collect();
     let hint = hint(error).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    tell(&format!("warning: {}; {instead}{hint}", what.join(": ")));
+    print_stderr(&format!("warning: {}; {instead}{hint}", what.join(": ")));
 }
 
 /// Writes lines to standard error: at once, so that parent and child do not mix theirs; that nobody
 /// reads them is not to change the exit code.
-pub fn tell(lines: &str) {
+pub fn print_stderr(lines: &str) {
     if !lines.is_empty() {
         let _ = io::stderr().write_all(format!("{lines}\n").as_bytes());
     }
@@ -107,7 +113,7 @@ pub fn tell(lines: &str) {
 
 /// A cause in words: of an errno only what strerror(3) says.
 fn describe(cause: &(dyn StdError + 'static)) -> String {
-    errno(cause).map_or_else(|| cause.to_string(), strerror)
+    errno_of(cause).map_or_else(|| cause.to_string(), strerror)
 }
 
 /// An errno in the words of strerror(3), which every other program uses, and so whoever asks about
@@ -118,10 +124,17 @@ pub fn strerror(errno: Errno) -> String {
     text
 }
 
-/// The errno that a cause stands for, whether nix or the standard library reported it.
-pub(crate) fn errno(cause: &(dyn StdError + 'static)) -> Option<Errno> {
-    let io = || cause.downcast_ref::<io::Error>()?.raw_os_error().map(Errno::from_raw);
-    cause.downcast_ref::<Errno>().copied().or_else(io)
+/// Returns what the kernel answered, where that is the cause of `error`.
+pub fn errno(error: &Error) -> Option<Errno> {
+    error.chain().find_map(errno_of)
+}
+
+/// The errno that a cause stands for, whether nix, rustix or the standard library reported it.
+fn errno_of(cause: &(dyn StdError + 'static)) -> Option<Errno> {
+    let io = || cause.downcast_ref::<io::Error>()?.raw_os_error();
+    let raw = || Some(cause.downcast_ref::<rustix::io::Errno>()?.raw_os_error());
+    let number = || raw().or_else(io).map(Errno::from_raw);
+    cause.downcast_ref::<Errno>().copied().or_else(number)
 }
 
 #[cfg(test)]

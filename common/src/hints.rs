@@ -82,7 +82,7 @@ pub const TABLE: &[Group] = &[
 
 /// Why `error` happened and what to do about it, where the table knows.
 pub fn hint(error: &Error) -> Option<&'static str> {
-    let (text, errno) = (format!("{error:#}"), error.chain().find_map(errno));
+    let (text, errno) = (format!("{error:#}"), errno(error));
     let mut rows = TABLE.iter().flat_map(|group| group.rows);
     rows.find(|row| row.fits(&text, errno)).map(|row| row.hint)
 }

@@ -30,7 +30,7 @@ pub fn unpack(archive: &Path, tree: &Tree, root: &Path) -> Result<()> {
     }
     ensure!(all > 0, "the archive is empty");
     if skipped > 0 {
-        common::tell(&format!(
+        common::print_stderr(&format!(
             "left out: {skipped} devices and pipes of the archive (a container gets its own /dev)"
         ));
     }

@@ -15,7 +15,7 @@ use crate::tree::Tree;
 pub fn fill(root: &Path, plan: &Plan) -> Result<BTreeSet<PathBuf>> {
     let mut filler = Filler { tree: Tree::open(root)?, root, plan, libraries: BTreeSet::new() };
     plan.items.iter().try_for_each(|item| filler.item(item))?;
-    plan.notes.iter().for_each(|note| common::tell(note));
+    plan.notes.iter().for_each(|note| common::print_stderr(note));
     Ok(filler.libraries)
 }
 
@@ -66,7 +66,7 @@ impl Filler<'_> {
     fn libraries(&mut self, program: &Path) -> Result<()> {
         let needs = elf::needs(program)?;
         for name in &needs.missing {
-            common::tell(&format!(
+            common::print_stderr(&format!(
                 "{} needs {name}, which is not on this machine",
                 program.display()
             ));
