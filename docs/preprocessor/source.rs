@@ -7,6 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use similar::TextDiff;
 
+use crate::exercises;
+
 /// The item `name` of a Rust file, with the comments and attributes above it. `Type::method` is
 /// found in the blocks of that type, and `impl Trait for Type` by its whole first line.
 ///
@@ -45,9 +47,9 @@ pub fn difference(file: &Path) -> Result<(&'static str, String)> {
 /// learner's, and git has the course's.
 fn read(file: &Path) -> Result<String> {
     let what = || file.display().to_string();
-    let directory = file.parent().with_context(what)?;
-    if exercise_is_open(directory) {
-        let name = format!("HEAD:./{}", file.file_name().with_context(what)?.display());
+    if let Some(commit) = exercises::course_commit(file) {
+        let directory = file.parent().with_context(what)?;
+        let name = format!("{commit}:./{}", file.file_name().with_context(what)?.display());
         let shown = Command::new("git").arg("show").arg(&name).current_dir(directory).output();
         if let Ok(output) = shown
             && output.status.success()
@@ -56,11 +58,6 @@ fn read(file: &Path) -> Result<String> {
         }
     }
     fs::read_to_string(file).with_context(what)
-}
-
-/// `make practice` keeps the state of an open exercise in this file.
-fn exercise_is_open(directory: &Path) -> bool {
-    directory.ancestors().any(|above| above.join("target/practice/open").exists())
 }
 
 fn indent(line: &str) -> usize {
