@@ -6,7 +6,7 @@
 //! block has one sh(1), at the top of the workspace.
 //!
 //! Blocks marked `console,root` are for root alone, `console,user` for everybody else, and
-//! `console,ignore` for nobody. A block that asks for root is skipped where there is neither root
+//! `console,ignore` for nobody; `console,needs-nft` where nft(8) is installed. A block that asks for root is skipped where there is neither root
 //! nor a sudo that needs no password. `SNAPSHOTS=overwrite cargo test -p harness --test book`
 //! writes into the pages what is printed today.
 
@@ -32,12 +32,16 @@ const CPU_TOLERANCES: [(&str, f64); 2] = [("total", 0.03), ("second", 0.1)];
 const MARK: &str = "\u{1e}\n";
 
 /// Why a block is not run.
-const REASONS: [&str; 4] = [
+const REASONS: [&str; 5] = [
     "not to be run",
     "for root alone",
     "for an ordinary user",
     "needs root, and there is no sudo without a password",
+    "needs a program that is not installed",
 ];
+
+/// Before the name of a program without which a block is skipped.
+const NEEDS: &str = ",needs-";
 
 /// A fenced block and its first line, counted from 0.
 struct Block {
@@ -113,7 +117,7 @@ fn blocks(text: &str) -> Result<Vec<Block>> {
         let body: Vec<_> = lines.by_ref().take_while(|(_, line)| *line != "```").collect();
         let exchanges = exchanges(&body).with_context(|| format!("line {}", start + 1))?;
         ensure!(
-            ["", ",root", ",user", ",ignore"].contains(&kind),
+            ["", ",root", ",user", ",ignore"].contains(&kind) || kind.starts_with(NEEDS),
             "line {}: console{kind}",
             start + 1
         );
@@ -150,6 +154,9 @@ impl Block {
             (",root", false) => Some(REASONS[1]),
             (",user", true) => Some(REASONS[2]),
             (_, false) if self.asks_for_root() && !sudo() => Some(REASONS[3]),
+            (kind, _) if kind.strip_prefix(NEEDS).is_some_and(|name| !installed(name)) => {
+                Some(REASONS[4])
+            }
             _ => None,
         }
     }
@@ -224,6 +231,12 @@ impl Block {
 fn sudo() -> bool {
     let sudo = Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null()).status();
     sudo.is_ok_and(|status| status.success())
+}
+
+fn installed(program: &str) -> bool {
+    let script = format!("PATH=$PATH:/usr/sbin:/sbin; command -v {program}");
+    let found = Command::new("sh").args(["-c", &script]).stdout(Stdio::null()).status();
+    found.is_ok_and(|status| status.success())
 }
 
 /// No page should need spaces at the end of a line.
