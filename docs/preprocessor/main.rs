@@ -24,7 +24,7 @@ mod source;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 /// A page: its path below `docs/src`, and its text.
@@ -53,11 +53,15 @@ fn preprocess() -> Result<()> {
         Ok(())
     })?;
     let terms = glossary::terms(&pages);
+    let mut errors = Vec::new();
     visit(&mut input[1], &mut |path, text| {
-        *text = fill(&root.join("src"), path, text, &pages, &terms)
-            .with_context(|| format!("docs/src/{path}"))?;
+        match fill(&root.join("src"), path, text, &pages, &terms) {
+            Ok(filled) => *text = filled,
+            Err(error) => errors.push(format!("docs/src/{path}: {error:#}")),
+        }
         Ok(())
     })?;
+    ensure!(errors.is_empty(), "{}", errors.join("\n"));
     println!("{}", input[1]);
     Ok(())
 }
