@@ -158,6 +158,11 @@ impl Host {
         if self.plan.user_namespace { self.plan.user.0 } else { 0 }
     }
 
+    /// Where programs of the user keep what lasts as long as they do (XDG_RUNTIME_DIR).
+    pub(crate) fn runtime_directory(&self) -> Result<PathBuf> {
+        Ok(self.place(self.scratch.path())?.there)
+    }
+
     /// A new directory outside every rootfs, of who starts the steps here.
     pub fn directory(&self) -> Result<Scratch> {
         let here = tempfile::Builder::new()
@@ -337,6 +342,11 @@ impl Plan {
                 MsFlags::MS_BIND | MsFlags::MS_REC,
                 None::<&str>,
             )?;
+        }
+        if self.by_root && !self.own.is_empty() {
+            // What programs of root keep in /run, such as names, is the host's own as well.
+            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+            mount(Some("tmpfs"), "/run", Some("tmpfs"), flags, Some("mode=755"))?;
         }
         if self.user_namespace {
             self.make_user_namespace(maps)?;

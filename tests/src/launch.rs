@@ -284,6 +284,7 @@ impl<'a> Launch<'a> {
         launcher
             .env("RUST_BACKTRACE", "0")
             .env("LC_ALL", "C")
+            .env("XDG_RUNTIME_DIR", self.step.host().runtime_directory()?)
             .envs(self.environment.iter().cloned());
         self.step.host.enter(&mut launcher, &self.directory, &self.groups)?;
         let (closed, leaked, ignored) =

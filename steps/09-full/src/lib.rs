@@ -55,11 +55,10 @@ pub struct Outside {
     pub ids: Ids,
     /// The files that it sees.
     pub files: Files,
-    /// The ports that lead into it.
-    pub ports: publish::Ports,
+    ports: publish::Ports,
     terminal: Terminal,
     title: Title,
-    _name: name::Name,
+    name: name::Name,
 }
 
 /// Before there is a container: whose ids it gets, which files, and how it is reached.
@@ -67,13 +66,13 @@ pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result
     let ids = owners::choose(user)?;
     program::seal(&ids)?; // executes this program again, so nothing is done before it
     // Both are the machine's, which an ordinary user's launcher now leaves.
-    let name = name::take(&options.name)?;
+    let name = name::take(&options.name, rootfs)?;
     let ports = publish::listen(&options.publish)?;
     owners::stand_in(&ids)?;
     owners::hand_over(&ids);
     let files = files::open(&options.files, rootfs, &ids)?;
     let (terminal, title) = (Terminal::new()?, Title::find()?);
-    Ok(Outside { ids, files, ports, terminal, title, _name: name })
+    Ok(Outside { ids, files, ports, terminal, title, name })
 }
 
 /// Inside, after the pivot: takes from the process all that the payload need not have, the means to
@@ -101,6 +100,13 @@ impl Outside {
         self.terminal.attach(root)?;
         self.title.set("container-init")?;
         masks::cover(root, &self.ids)
+    }
+
+    /// Once its cable is plugged in, the container is found and reached by its address.
+    pub fn publish(&self, link: &net::Link) -> Result<publish::Proxy> {
+        let cable = publish::Cable { host: link.host.addr(), container: link.container.addr() };
+        self.name.record(cable.container, &self.ports)?;
+        self.ports.forward(cable)
     }
 
     /// Passes on what is typed, shown and signalled until the container ends. Returns the payload's

@@ -49,8 +49,8 @@ fn main() -> ExitCode {
         })?;
         outside.map(&container)?;
         gate.open()?;
-        let _proxy = outside.ports.forward(&container)?;
         link.plug(&container)?;
+        let _proxy = outside.publish(&link)?;
         group.report(outside.wait(container)?)
     })
 }
