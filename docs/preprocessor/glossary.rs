@@ -109,7 +109,8 @@ fn occurrences(text: &str, name: &str) -> Vec<(usize, usize)> {
         let Some(part) = text.get(at..at + name.len()) else { continue };
         let rest = &text[at + name.len()..];
         let plural = usize::from(rest.starts_with('s'));
-        let alike = part == name || (part[1..] == name[1..] && part.eq_ignore_ascii_case(name));
+        let alike =
+            part == name || (part.get(1..) == name.get(1..) && part.eq_ignore_ascii_case(name));
         let bounded = !word(text[..at].chars().next_back())
             && !word(rest[plural..].chars().next())
             && !rest[plural..].starts_with('(');
