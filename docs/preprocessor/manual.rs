@@ -22,7 +22,7 @@ pub fn index(pages: &[Page]) -> String {
             list += &format!("\n## Section {section}\n\n");
             last = section;
         }
-        let short = |path: &str| title(path).split([':', ' ']).next().unwrap_or("").to_owned();
+        let short = |path: &str| path.trim_end_matches(".md").to_owned();
         let links: Vec<String> = paths
             .iter()
             .map(|path| {
