@@ -13,7 +13,7 @@
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
-#   make book        the book, in docs/book (mdbook is installed for that)
+#   make book        the book, in docs/book (mdbook is installed for that)   [OPEN=1]
 #   make test        check every claim of every chapter on this machine
 #   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
 #   make test-vm     the claims on other kernels, and on other layouts of cgroups       [KERNELS="6.1 6.12 5.10"]
@@ -132,8 +132,9 @@ test-vm: build
 	@KERNELS="$(KERNELS)" QUICK=$(QUICK) tests/vm/test.sh
 
 book:
-	@command -v mdbook >/dev/null || cargo install --quiet --locked mdbook
-	@mdbook build docs
+	@command -v mdbook >/dev/null || { echo "Installing mdbook; this takes some minutes, once." >&2; cargo install --quiet --locked mdbook@^0.5; }
+	@cargo build --quiet --package book
+	@mdbook $(if $(OPEN),serve --open,build) docs
 
 # The doctor starts the steps, but a step that does not build must not keep it from its work.
 doctor: ready
