@@ -131,6 +131,15 @@ fn main() -> ExitCode {
                 step.expect("exit code with --ip", launch.attempt(&["true"])?.code()).equals(0)
             })
             .only(Identity::Root),
+            holds("a network behind a VPN is left alone where another one is free", |step| {
+                routes(step, &["0.0.0.0/1 dev lo", "128.0.0.0/1 dev lo", "10.0.0.0/8 dev lo"])?;
+                let container = step.start(&["sleep", "30"])?;
+                step.expect("addresses", addresses(&container)?)
+                    .satisfies("in the other pool, 172.29.0.0/16", |addresses| {
+                        addresses.iter().any(|address| address.starts_with("172.29."))
+                    })
+            })
+            .only(Identity::Root),
             holds("whatever routes say of the private addresses, a subnet is found", |step| {
                 for kind in ["blackhole", "prohibit", "unreachable", "throw", "unicast"] {
                     let device = if kind == "unicast" { "dev lo" } else { "" };
