@@ -11,10 +11,10 @@ mkdir -p "$copy"
 git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -xf - -C "$copy"
 cd "$copy"
 
-# A cleaner that was broken leaves groups of launchers that are no more.
+# A cleaner that was broken leaves groups behind. A launcher that lives holds a lock on its groups.
 tidy() {
-    for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name 'container-[0-9]*' 2> /dev/null); do
-        [ -e "/proc/${group##*-}" ] || rmdir "$group" 2> /dev/null || true
+    for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name 'container-??????' 2> /dev/null); do
+        flock --nonblock "$group" rmdir "$group" 2> /dev/null || true
     done
 }
 trap tidy EXIT
