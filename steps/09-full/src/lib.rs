@@ -68,7 +68,7 @@ pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result
     // Both are the machine's, which an ordinary user's launcher now leaves.
     let name = name::take(&options.name, rootfs)?;
     let ports = publish::listen(&options.publish)?;
-    owners::stand_in(&ids)?;
+    owners::stand_in(user, &ids)?;
     owners::hand_over(&ids);
     let files = files::open(&options.files, rootfs, &ids)?;
     let (terminal, title) = (Terminal::new()?, Title::find()?);
