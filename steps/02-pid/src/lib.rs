@@ -69,7 +69,7 @@ pub fn spawn(
 
 /// Ensures that the kernel keeps the exit code of a child until we ask for it. It does not in a
 /// process that was started with SIGCHLD ignored (wait(2), notes).
-pub fn keep_exit_codes() -> Result<()> {
+fn keep_exit_codes() -> Result<()> {
     // SAFETY: SIG_DFL runs no code of ours.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map(drop).context("signal SIGCHLD")
 }

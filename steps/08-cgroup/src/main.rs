@@ -1,4 +1,4 @@
-//! The container so far.
+//! The container gains limits: CPU time, memory, number of processes.
 
 use std::process::ExitCode;
 
