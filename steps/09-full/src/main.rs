@@ -40,7 +40,7 @@ fn main() -> ExitCode {
             mnt::mount_proc(&root)?;
             mnt::mount_dev(&root)?;
             net::mount_sysfs(&root)?;
-            cgroup::mount_view(&root)?;
+            group.mount_view(&root)?;
             outside.furnish(&root)?;
             mnt::pivot(root)?;
             link.up()?;
