@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             mnt::mount_dev(&root)?;
             net::mount_sysfs(&root)?;
             group.mount_view(&root)?;
-            outside.furnish(&root)?;
+            outside.furnish(&args.full, &link, &root)?;
             mnt::pivot(root)?;
             link.up()?;
             full::confine(&args.full, launcher)?;
