@@ -44,8 +44,8 @@ fn main() -> ExitCode {
             outside.furnish(&args.full, &link, &root)?;
             mnt::pivot(root)?;
             link.up()?;
-            full::confine(&args.full, launcher)?;
-            full::life::run(&args.common.command)
+            outside.confine(&args.full, launcher)?;
+            outside.run(&args.common.command)
         })?;
         outside.map(&container)?;
         gate.open()?;
