@@ -57,8 +57,7 @@ pub struct Options {
 
 /// What the launcher keeps at hand outside while the container runs.
 pub struct Outside {
-    /// The ids that the container has.
-    pub ids: Ids,
+    ids: Ids,
     /// The files that it sees.
     pub files: Files,
     ports: publish::Ports,
@@ -70,7 +69,7 @@ pub struct Outside {
 }
 
 /// Before there is a container: whose ids it gets, which files, and how it is reached.
-pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result<Outside> {
+pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result<(Outside, Ids)> {
     let ids = owners::choose(user)?;
     program::seal(&ids)?; // executes this program again, so nothing is done before it
     // Both are the machine's, which an ordinary user's launcher now leaves.
@@ -81,13 +80,13 @@ pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result
     let suid = options.seccomp.allows_new_privileges();
     let files = files::open(&options.files, rootfs, &ids, suid)?;
     let (terminal, title, settings) = (Terminal::new()?, Title::find()?, OnceCell::new());
-    Ok(Outside { ids, files, ports, terminal, title, name, settings })
+    let outside = Outside { ids: ids.clone(), files, ports, terminal, title, name, settings };
+    Ok((outside, ids))
 }
 
 impl Outside {
-    /// Gives the container its ids, and its files the owners that they have by these ids.
-    pub fn map(&self, container: &Container) -> Result<()> {
-        user::map(container, &self.ids)?;
+    /// Once the ids are mapped: the container's files get the owners that they have by these ids.
+    pub fn shift_owners(&self, container: &Container) -> Result<()> {
         self.files.shift_owners(container)
     }
 
