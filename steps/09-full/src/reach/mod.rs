@@ -5,4 +5,5 @@ pub mod join;
 pub mod name;
 pub mod publish;
 mod registry;
+pub mod rights;
 pub mod running;
