@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             mnt::mount_proc(&root)?;
             mnt::mount_dev(&root)?;
             net::mount_sysfs(&root)?;
-            cgroup::mount_view(&root)?;
+            group.mount_view(&root)?;
             mnt::pivot(root)?;
             link.up()?;
             common::exec(&args.common.command)
