@@ -40,7 +40,7 @@ use confine::settings::Settings;
 use confine::{capabilities, inheritance, masks, program, seccomp, settings};
 use files::Files;
 use life::{Terminal, Title};
-use reach::{name, publish};
+use reach::{detach, name, publish};
 
 /// The options that this chapter adds.
 #[derive(clap::Args, Debug)]
@@ -48,6 +48,7 @@ use reach::{name, publish};
 #[rustfmt::skip]
 pub struct Options {
     #[command(flatten)] name: name::Options,
+    #[command(flatten)] detach: detach::Options,
     #[command(flatten)] publish: publish::Options,
     #[command(flatten)] files: files::Options,
     #[command(flatten)] process: settings::Options,
@@ -72,6 +73,7 @@ pub struct Outside {
 pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result<(Outside, Ids)> {
     let ids = owners::choose(user)?;
     program::seal(&ids)?; // executes this program again, so nothing is done before it
+    detach::into_background(&options.detach)?; // what follows is the launcher's own
     // Both are the machine's, which an ordinary user's launcher now leaves.
     let name = name::take(&options.name, rootfs)?;
     let ports = publish::listen(&options.publish)?;
