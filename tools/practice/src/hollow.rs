@@ -225,17 +225,11 @@ pub fn with_allowance(text: &str) -> Result<String> {
     Ok(text)
 }
 
-/// The text without that line.
+/// The text without that line, and without the empty line that came with it.
 pub fn without_allowance(text: &str) -> String {
-    match text.find(ALLOW) {
-        Some(start) => {
-            let (head, rest) = (&text[..start], &text[start + ALLOW.len()..]);
-            let rest = rest.trim_start_matches(['\n', '\r']);
-            let gap = if head.trim_end().is_empty() { "" } else { "\n\n" };
-            format!("{}{gap}{rest}", head.trim_end())
-        }
-        None => text.to_owned(),
-    }
+    let ways = [format!("\n\n{ALLOW}"), format!("{ALLOW}\n\n"), format!("{ALLOW}\n"), ALLOW.into()];
+    let there = ways.iter().find(|way| text.contains(*way));
+    there.map_or_else(|| text.to_owned(), |way| text.replacen(way, "", 1))
 }
 
 /// The text with the bodies of `functions` as they are in `original`.
