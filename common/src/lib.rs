@@ -5,11 +5,13 @@ mod attempt;
 mod exec;
 mod failure;
 pub mod hints;
+mod printable;
 
 pub use attempt::{Operation, Tried};
 pub use exec::exec;
 pub use failure::{Failure, errno, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
+pub use printable::printable;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,11 +1,13 @@
 //! Mount namespace: the container gets its own mount table, without the host's root.
 
+use std::os::fd::BorrowedFd;
+
 use anyhow::{Context, Result};
 use common::{Operation, Tried};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use nix::unistd::{chdir, fchdir, pivot_root, symlinkat};
 use rustix::mount::MountAttrFlags;
 
@@ -81,9 +83,27 @@ const FILESYSTEMS: [Filesystem; 3] = [
 /// left to escape to.
 pub fn pivot(root: Root) -> Result<()> {
     fchdir(&root.tree).context("fchdir to the rootfs")?;
+    drop(root);
+    close_files();
     // With "." for both, the old root comes to lie on top of the new one and needs no folder there
     // (pivot_root(2)).
     pivot_root(".", ".").tried(Operation::PivotRoot, "pivot_root")?;
     umount2(".", MntFlags::MNT_DETACH).tried(Operation::Unmount, "umount the old root")?;
     chdir("/").context("chdir /")
+}
+
+/// Closes every file and directory of the host. A link inside to /proc/self/fd/7 would lead out
+/// through it (CVE-2024-21626). Pipes and sockets lead nowhere, and the launcher waits at one.
+fn close_files() {
+    let open: Vec<_> = close_fds::iter_open_fds(libc::STDERR_FILENO + 1).collect();
+    for number in open {
+        // SAFETY: no process closes it meanwhile, because this one has one thread.
+        let file = unsafe { BorrowedFd::borrow_raw(number) };
+        let kind = fstat(file).map(|file| SFlag::from_bits_truncate(file.st_mode) & SFlag::S_IFMT);
+        if !matches!(kind, Ok(SFlag::S_IFIFO | SFlag::S_IFSOCK)) {
+            // SAFETY: nothing reads from it or closes it any more: this process soon executes the
+            // payload or ends.
+            unsafe { libc::close(number) };
+        }
+    }
 }

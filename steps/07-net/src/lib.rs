@@ -48,7 +48,7 @@ pub struct Host(Netlink);
 
 /// Who may not change this machine's network (an ordinary user) goes on in a network namespace of
 /// their own, which plays the host from then on. Their ids stay as they are.
-pub fn host() -> Result<Host> {
+pub fn enter_host_network() -> Result<Host> {
     // The kernel itself says who may: lo is up, so that setting it up changes nothing.
     let netlink = Netlink::connect()?;
     match netlink.set_up("lo") {

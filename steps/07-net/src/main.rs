@@ -24,11 +24,12 @@ const NAMESPACES: &[libc::c_int] = &[
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
-        let link = net::host()?.reserve(&args.net)?;
+        let ids = user::ids(&args.user)?;
+        let link = net::enter_host_network()?.reserve(&args.net)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            user::become_root(&args.user)?;
+            user::become_root(&ids)?;
             pid::die_with(launcher)?;
             uts::set_names(&args.uts)?;
             let root = mnt::attach_root(&args.common.rootfs)?;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
             link.up()?;
             common::exec(&args.common.command)
         })?;
-        user::map(&container, &args.user)?;
+        user::map(&container, &ids)?;
         gate.open()?;
         link.plug(&container)?;
         container.wait()

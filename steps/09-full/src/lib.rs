@@ -48,13 +48,14 @@ pub struct Outside {
 /// go.
 pub fn prepare(
     options: &Options,
-    user: &mut user::Options,
+    user: &user::Options,
+    ids: &mut user::Ids,
     rootfs: &mut PathBuf,
 ) -> Result<Outside> {
     let name = name::take(&options.name)?; // both are the machine's, which an ordinary user's launcher now leaves
     let ports = publish::listen(&options.publish)?;
-    subordinate::choose(user)?;
-    idmap::shift(rootfs, user)?;
+    subordinate::choose(user, ids)?;
+    idmap::shift(rootfs, ids)?;
     Ok(Outside { ports, terminal: Terminal::new()?, _name: name })
 }
 

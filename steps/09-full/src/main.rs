@@ -26,13 +26,14 @@ const NAMESPACES: &[libc::c_int] = &[
 
 fn main() -> ExitCode {
     common::run(|mut args: Args| {
-        let outside = full::prepare(&args.full, &mut args.user, &mut args.common.rootfs)?;
-        let link = net::host()?.reserve(&args.net)?;
+        let mut ids = user::ids(&args.user)?;
+        let outside = full::prepare(&args.full, &args.user, &mut ids, &mut args.common.rootfs)?;
+        let link = net::enter_host_network()?.reserve(&args.net)?;
         let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            user::become_root(&args.user)?;
+            user::become_root(&ids)?;
             pid::die_with(launcher)?;
             group.enter()?;
             uts::set_names(&args.uts)?;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
             full::confine(&args.full, launcher)?;
             full::life::run(&args.common.command)
         })?;
-        user::map(&container, &args.user)?;
+        user::map(&container, &ids)?;
         gate.open()?;
         let _proxy = outside.ports.forward(&container)?;
         link.plug(&container)?;

@@ -12,18 +12,18 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, geteuid, pause};
-use user::Options;
+use user::Ids;
 
 /// Replaces `rootfs` by a mount of it in which all owners are shifted as the ids are: what is
 /// root's on the disk is the container's root's. That takes CAP_SYS_ADMIN over the filesystem, and
 /// so is root's business.
-pub fn shift(rootfs: &mut PathBuf, options: &Options) -> Result<()> {
-    if !geteuid().is_root() || options.uid_map.iter().all(|map| map.inside == map.outside) {
+pub fn shift(rootfs: &mut PathBuf, ids: &Ids) -> Result<()> {
+    if !geteuid().is_root() || ids.uids.iter().all(|map| map.inside == map.outside) {
         return Ok(());
     }
     let tree =
         open_tree(rootfs).with_context(|| format!("root filesystem {}", rootfs.display()))?;
-    let shifted = set_idmap(&tree, &user_namespace(options)?);
+    let shifted = set_idmap(&tree, &user_namespace(ids)?);
     if let Err(error) = shifted.with_context(|| format!("idmapped mount of {}", rootfs.display())) {
         common::warn(&error, "what is root's will be nobody's inside");
     }
@@ -65,14 +65,14 @@ fn attach(tree: &OwnedFd, rootfs: &Path) -> Result<()> {
 
 /// A user namespace with the container's maps. The kernel takes them from there and does not keep
 /// it.
-fn user_namespace(options: &Options) -> Result<File> {
+fn user_namespace(ids: &Ids) -> Result<File> {
     let holder = pid::spawn(&pid::clone_args(&[libc::CLONE_NEWUSER]), |launcher| {
         pid::die_with(launcher)?;
         loop {
             pause();
         }
     })?;
-    user::map(&holder, options)?;
+    user::map(&holder, ids)?;
     let path = format!("/proc/{}/ns/user", holder.pid);
     File::open(&path).with_context(|| format!("open {path}"))
 }

@@ -10,7 +10,7 @@ use common::Failure;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, User, fork, getegid, geteuid, getpid};
-use user::{IdMap, Options};
+use user::{IdMap, Ids, Options};
 
 /// Where systemd, too, takes the ids of containers from (systemd-nspawn(1)): no user has any of
 /// these.
@@ -21,8 +21,8 @@ const COUNT: u32 = 65_536;
 /// Fills in the maps where none were asked for: a range of /etc/subuid and /etc/subgid that belongs
 /// to the caller. Without one root takes ids that are nobody's, and an ordinary user has the own id
 /// alone.
-pub fn choose(options: &mut Options) -> Result<()> {
-    if options.no_map || !options.uid_map.is_empty() || !options.gid_map.is_empty() {
+pub fn choose(options: &Options, ids: &mut Ids) -> Result<()> {
+    if options.ids_given() {
         return Ok(());
     }
     let own = [geteuid().as_raw(), getegid().as_raw()];
@@ -41,7 +41,7 @@ pub fn choose(options: &mut Options) -> Result<()> {
         }
         _ => return Ok(()),
     };
-    (options.uid_map, options.gid_map) = (uids, gids);
+    (ids.uids, ids.gids) = (uids, gids);
     Ok(())
 }
 
