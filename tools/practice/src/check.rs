@@ -54,18 +54,24 @@ fn judged(
     sudo: Option<&str>,
 ) -> Result<Option<Vec<Judged>>> {
     let holes = holes(course, chapter)?;
-    let extends = exercise.is_some_and(|exercise| exercise.kind == Kind::Extend);
-    let sets = if extends { vec![Set::Extensions, Set::Chapter] } else { vec![Set::Chapter] };
+    let extension = exercise.filter(|exercise| exercise.kind == Kind::Extend);
+    let sets = [extension.map(|_| Set::Extensions), Some(Set::Chapter)];
     let mut results: Vec<Judged> = Vec::new();
-    for set in sets {
+    for set in sets.into_iter().flatten() {
         let Some(claims) = judge::build(&course.top, &chapter.step, set)? else {
             println!("It does not compile: the compiler's message is above.");
             return Ok(None);
         };
+        let others = |judged: &Judged| {
+            set == Set::Extensions
+                && extension.is_some_and(|it| !it.text.claims.contains(&judged.claim))
+        };
         let mut reached = None;
         let end = judge::run(&course.top, &claims, sudo, |judged| {
-            reached = reached.take().or_else(|| reached_hole(judged.said()));
-            results.push(judged);
+            reached = reached.take().or_else(|| reached_hole(&judged, &holes));
+            if !others(&judged) {
+                results.push(judged);
+            }
             reached.is_none()
         })?;
         if let Some(hole) = reached {
@@ -73,55 +79,74 @@ fn judged(
             return Ok(None);
         }
         if matches!(end, End::Hangs) {
-            hangs(results.last());
+            takes_too_long(results.last());
             return Ok(None);
         }
     }
-    if let Some((path, line)) = holes.first().filter(|_| !results.iter().any(Judged::fails)) {
-        println!("Nothing fails, but no claim has reached what is left to write:\n");
-        println!("  {}:{line}", path.display());
+    if !holes.is_empty() && !results.iter().any(Judged::fails) {
+        println!("Nothing fails, but no claim has come to what is left to write:\n");
+        holes.iter().for_each(|hole| println!("  {}", hole.place()));
         return Ok(None);
     }
     Ok(Some(results))
 }
 
-/// The file and line of everything that is left to write, in this chapter and the ones before.
-fn holes(course: &Course, chapter: &Chapter) -> Result<Vec<(PathBuf, usize)>> {
+/// Something that is left to write.
+struct Hole {
+    path: PathBuf,
+    line: usize,
+    /// What `todo!` says there.
+    task: String,
+}
+
+impl Hole {
+    fn place(&self) -> String {
+        format!("{}:{}", self.path.display(), self.line)
+    }
+}
+
+/// Everything that is left to write, in this chapter and the ones before.
+fn holes(course: &Course, chapter: &Chapter) -> Result<Vec<Hole>> {
     let mut found = Vec::new();
     for step in steps(&course.top)?.into_iter().filter(|step| *step <= chapter.step) {
         for path in course.files(&step)? {
             let text = std::fs::read_to_string(course.top.join(&path)).unwrap_or_default();
-            found.extend(hollow::holes(&text).into_iter().map(|line| (path.clone(), line)));
+            for line in hollow::holes(&text) {
+                let task = text.lines().nth(line - 1).and_then(|line| line.split('"').nth(1));
+                let task = task.unwrap_or("todo!()").to_owned();
+                found.push(Hole { path: path.clone(), line, task });
+            }
         }
     }
     Ok(found)
 }
 
 /// What `todo!` said, if the step has come to one.
-fn reached_hole(said: &str) -> Option<String> {
-    let (_, message) = said.split_once("not yet implemented")?;
-    let line = message.trim_start_matches(": ").lines().next().unwrap_or_default();
-    Some(line.split(" note: run with").next().unwrap_or_default().trim().to_owned())
+fn reached_hole(judged: &Judged, holes: &[Hole]) -> Option<String> {
+    if let Some((_, message)) = judged.said().split_once("not yet implemented") {
+        let line = message.trim_start_matches(": ").lines().next().unwrap_or_default();
+        return Some(line.split(" note: run with").next().unwrap_or_default().trim().to_owned());
+    }
+    // Where the launcher panics only its exit code is seen: 101, or 134 for a panic in a panic.
+    let panicked = ["101", "134"].contains(&judged.said());
+    holes.first().filter(|_| panicked).map(|hole| hole.task.clone())
 }
 
-fn left_to_write(hole: &str, holes: &[(PathBuf, usize)]) {
+fn left_to_write(hole: &str, holes: &[Hole]) {
     println!("The step comes to something that is left to write:\n");
     println!("  {}", if hole.is_empty() { "todo!()" } else { hole });
-    for (path, line) in holes {
-        println!("  {}:{line}", path.display());
-    }
+    holes.iter().for_each(|hole| println!("  {}", hole.place()));
 }
 
-fn hangs(last: Option<&Judged>) {
-    println!(
-        "The step does not come to an end: an endless loop, or it waits for what never comes."
-    );
-    println!("It was stopped, and everything that it had started.\n");
-    if let Some(judged) = last {
-        println!("  the claim  {}", judged.claim);
-        judged.commands.iter().for_each(|command| println!("  $ {command}"));
-        println!("  look at {}", judged.look);
+fn takes_too_long(last: Option<&Judged>) {
+    println!("It takes too long. The step was stopped, with everything that it had started.\n");
+    match last {
+        Some(judged) => evidence(judged),
+        None => println!("  Not even the first claim came to an end: an endless loop?"),
     }
+    println!(
+        "\n  Either something waits for what never comes, or the payload is not where it should be."
+    );
 }
 
 /// One sentence with what it came to for root and for an ordinary user.

@@ -1,37 +1,13 @@
-//! practice: the learner builds the container. Exercises are taken out of the steps, bugs are put
-//! in, and the chapter's claims judge what the learner makes of it.
-//!
-//! # Layout
-//! - `declaration`: what a chapter's exercises.toml says
-//! - `hollow`: bodies out of functions, and back
-//! - `git`, `state`: the course's version, the learner's versions, what is remembered
-//! - `course`: the learner's tree between the two
-//! - `begin`, `check`, `help`, `watch`, `progress`: the commands
-//! - `judge`, `processes`: the harness, and that nothing it starts is left
-//! - `page`: "Your turn" in the book
+//! The commands of practice: make practice-NN, check-NN, hint-NN and the others.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-mod begin;
-mod check;
-mod course;
-mod declaration;
-mod git;
-mod help;
-mod hollow;
-mod judge;
-mod page;
-mod processes;
-mod progress;
-mod show;
-mod state;
-mod watch;
-
-use check::Outcome;
-use course::Course;
+use practice::check::Outcome;
+use practice::course::Course;
+use practice::{begin, check, help, page, progress, state, watch};
 
 /// Exercises: make practice-NN, check-NN, watch-NN, hint-NN, solution-NN, reset-NN, bug-NN, progress
 #[derive(Parser)]
