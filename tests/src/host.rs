@@ -132,6 +132,11 @@ impl Host {
         self.plan.has_namespaces()
     }
 
+    /// Where programs of the user keep what lasts as long as they do (XDG_RUNTIME_DIR).
+    pub(crate) fn runtime_directory(&self) -> Result<PathBuf> {
+        Ok(self.place(self.scratch.path())?.there)
+    }
+
     /// A new directory outside every rootfs, of the user that starts the steps here.
     pub fn directory(&self) -> Result<HostPath> {
         let here = tempfile::Builder::new()
@@ -225,7 +230,8 @@ impl Plan {
             }
             _ => CloneFlags::empty(),
         };
-        Plan { by_root, ids_inside, own, shared_mounts, user }
+        let closed = identity == Identity::Root && needs == Needs::SubordinateIds;
+        Plan { by_root, ids_inside, own, shared_mounts, closed, user }
     }
 }
 

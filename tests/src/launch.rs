@@ -1,6 +1,7 @@
 //! A step, started on a host as its user would start it.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -166,7 +167,7 @@ pub struct Launch<'a> {
     container: bool,
     groups: Vec<u32>,
     closed: Vec<i32>,
-    leaked: Vec<i32>,
+    leaked: Vec<(i32, CString)>,
     ignored: Vec<i32>,
     environment: Vec<(String, String)>,
     refused: Vec<String>,
@@ -241,8 +242,14 @@ impl<'a> Launch<'a> {
 
     /// Starts it with these descriptors open, on a file of the host.
     pub fn leaking(mut self, descriptors: &[i32]) -> Self {
-        self.leaked = descriptors.into();
+        self.leaked.extend(descriptors.iter().map(|&descriptor| (descriptor, c"/etc/passwd".into())));
         self
+    }
+
+    /// Starts it with this descriptor open, on something of the host.
+    pub(crate) fn leaking_path(mut self, descriptor: i32, path: &HostPath) -> Result<Self> {
+        self.leaked.push((descriptor, CString::new(path.arg())?));
+        Ok(self)
     }
 
     /// Starts it with this variable in its environment.
@@ -290,6 +297,7 @@ impl<'a> Launch<'a> {
         launcher
             .env("RUST_BACKTRACE", "0")
             .env("LC_ALL", "C")
+            .env("XDG_RUNTIME_DIR", self.step.host().runtime_directory()?)
             .envs(self.environment.iter().cloned());
         let (closed, leaked, ignored) =
             (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
@@ -362,7 +370,7 @@ impl<'a> Launch<'a> {
 }
 
 /// Between fork and exec.
-fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
+fn prepare(closed: &[i32], leaked: &[(i32, CString)], ignored: &[i32]) -> io::Result<()> {
     for &signal in ignored {
         // SAFETY: SIG_IGN runs no code.
         if unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_ERR {
@@ -372,15 +380,15 @@ fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
     for &descriptor in closed {
         nix::unistd::close(descriptor)?;
     }
-    for &descriptor in leaked {
-        // SAFETY: the path is a constant. That execve(2) leaves the descriptor open is said last:
+    for (descriptor, path) in leaked {
+        // SAFETY: the path outlives the call. That execve(2) leaves the descriptor open is said last:
         // dup2(2) does not where the file happens to have this number already.
         unsafe {
             libc::dup2(
-                libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC),
-                descriptor,
+                libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC),
+                *descriptor,
             );
-            libc::fcntl(descriptor, libc::F_SETFD, 0);
+            libc::fcntl(*descriptor, libc::F_SETFD, 0);
         }
     }
     Ok(())

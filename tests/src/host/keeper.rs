@@ -41,6 +41,8 @@ pub(super) struct Plan {
     pub own: CloneFlags,
     /// Its mounts propagate to each other, as systemd sets it up (mount_namespaces(7)).
     pub shared_mounts: bool,
+    /// Only the user that starts the steps there reaches the trees.
+    pub closed: bool,
     /// The ids outside of the user that starts the steps there.
     pub user: (u32, u32),
 }
@@ -112,11 +114,12 @@ impl Layout {
 
     /// On a file system of its own: what lies beside it in the target directory may be closed to
     /// others.
-    fn mount(&self) -> nix::Result<()> {
+    fn mount(&self, closed: bool) -> nix::Result<()> {
         let none = None::<&CStr>;
         mount(Some("tmpfs"), TARGET, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
         for directory in &self.directories {
-            match mkdir(directory.as_c_str(), Mode::from_bits_truncate(0o755)) {
+            let mode = if closed { 0o700 } else { 0o755 };
+            match mkdir(directory.as_c_str(), Mode::from_bits_truncate(mode)) {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(errno),
             }
@@ -154,7 +157,7 @@ impl Plan {
         if self.by_root {
             unshare(CloneFlags::CLONE_NEWNS)?;
             propagate(MsFlags::MS_PRIVATE)?;
-            layout.mount()?;
+            layout.mount(self.closed)?;
         }
         if self.ids_inside.is_some() {
             self.make_user_namespace(maps)?;
@@ -162,6 +165,8 @@ impl Plan {
         if !self.own.is_empty() {
             unshare(self.own)?;
             loopback_up()?;
+            // Names that root's programs keep in /run are the host's own as well.
+            mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
         }
         if self.has_namespaces() {
             NUMBER.store(std::process::id(), Relaxed);
