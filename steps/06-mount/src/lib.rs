@@ -3,17 +3,18 @@
 use std::os::fd::BorrowedFd;
 
 use anyhow::{Context, Result};
-use common::{Operation, Tried};
+use common::{Failure, Operation, Tried};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{OFlag, open, openat};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use nix::unistd::{chdir, fchdir, pivot_root, symlinkat};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::mount::MountAttrFlags;
 
 mod root;
 
-pub use root::{Root, attach_root};
+pub use root::{Root, attach_root, copy_mount, open_root};
 
 /// The flags of a mount that only shows something: no set-user-ID programs, no devices, nothing to
 /// execute.
@@ -81,15 +82,33 @@ const FILESYSTEMS: [Filesystem; 3] = [
 
 /// Makes `root` the `/` of this process and takes the host's out of the mount table: nothing is
 /// left to escape to.
+///
+/// # Errors
+/// EINVAL where `/` is not a mount, as in a chroot (pivot_root(2)).
 pub fn pivot(root: Root) -> Result<()> {
     fchdir(&root.tree).context("fchdir to the rootfs")?;
     drop(root);
     close_files();
-    // With "." for both, the old root comes to lie on top of the new one and needs no folder there
-    // (pivot_root(2)).
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let old_root = open("/", flags, Mode::empty()).context("open the old root")?;
+    // With "." for both, the old root comes to lie on top of the new one and needs no folder there.
     pivot_root(".", ".").tried(Operation::PivotRoot, "pivot_root")?;
-    umount2(".", MntFlags::MNT_DETACH).tried(Operation::Unmount, "umount the old root")?;
-    chdir("/").context("chdir /")
+    fchdir(&old_root).context("fchdir to the old root")?;
+    drop(old_root);
+    // Something may lie on top of it in turn. Once it is out of the table itself, the answer is
+    // EINVAL.
+    while umount2(".", MntFlags::MNT_DETACH).is_ok() {}
+    chdir("/").context("chdir /")?;
+    ensure_nothing_above()
+}
+
+/// Where another mount still lies on top of `/`, the way up leads there.
+fn ensure_nothing_above() -> Result<()> {
+    let mount = |path: &str| statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID);
+    match (mount("/"), mount("/..")) {
+        (Ok(root), Ok(above)) if root.stx_mnt_id == above.stx_mnt_id => Ok(()),
+        _ => Err(Failure::new("umount the old root: it is still there").into()),
+    }
 }
 
 /// Closes every file and directory of the host. A link inside to /proc/self/fd/7 would lead out

@@ -14,6 +14,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
+use rustix::path::Arg;
 
 /// The root filesystem, attached as a mount, before it becomes `/`.
 pub struct Root {
@@ -28,10 +29,19 @@ pub struct Root {
 /// EPERM outside a mount namespace that one owns; ENOENT, ENOTDIR, EACCES as path_resolution(7)
 /// says.
 pub fn attach_root(rootfs: &Path) -> Result<Root> {
+    Root::attach(open_root(rootfs)?)
+}
+
+/// Copies the mount of the directory `rootfs`, with what is mounted below it. The copy is attached
+/// nowhere yet, and held by its descriptor.
+///
+/// # Errors
+/// As [`attach_root`].
+pub fn open_root(rootfs: &Path) -> Result<OwnedFd> {
     let what = format_args!("root filesystem {}", rootfs.display());
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let rootfs = open(rootfs, flags, Mode::empty()).tried(Operation::OpenRootfs, what)?;
-    Root::attach(copy_mount(&rootfs, "").tried(Operation::OpenRootfs, what)?)
+    let directory = open(rootfs, flags, Mode::empty()).tried(Operation::OpenRootfs, what)?;
+    copy_mount(&directory, "").tried(Operation::OpenRootfs, what)
 }
 
 impl Root {
@@ -106,18 +116,26 @@ impl Root {
     /// # Errors
     /// ENOENT, ENOTDIR as path_resolution(7) says; ELOOP for a link of procfs, such as /proc/1/root.
     pub fn resolve(&self, path: &str) -> Result<OwnedFd> {
+        self.open(path, OFlag::O_PATH)
+    }
+
+    /// Opens `path` as the container will see it.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`].
+    pub fn open(&self, path: &str, flags: OFlag) -> Result<OwnedFd> {
         let mounts = self.mounts.borrow();
         let above = mounts.iter().rev().find_map(|(at, mount)| Some((mount, below(path, at)?)));
         let (directory, rest) = above.unwrap_or((&self.tree, path));
         let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(inside);
+        let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(inside);
         openat2(directory, rest, how)
             .tried(Operation::OpenMountPoint, format_args!("mount point /{path}"))
     }
 }
 
-/// A copy of a mount, or of a part of it, that is nowhere in the mount table yet (open_tree(2)).
-fn copy_mount(directory: impl AsFd, path: &str) -> rustix::io::Result<OwnedFd> {
+/// Copies a mount, or the part of it below `path`, with what is mounted there (open_tree(2)).
+pub fn copy_mount(directory: impl AsFd, path: impl Arg) -> rustix::io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     open_tree(directory, path, flags | OpenTreeFlags::AT_RECURSIVE | OpenTreeFlags::AT_EMPTY_PATH)
 }

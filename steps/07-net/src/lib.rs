@@ -35,8 +35,10 @@ pub struct Options {
 
 /// The addresses of a container and of the host's end of its cable.
 pub struct Link {
-    container: Ipv4Net,
-    host: Ipv4Net,
+    /// The container's address and its subnet.
+    pub container: Ipv4Net,
+    /// The address of the host's end.
+    pub host: Ipv4Net,
     /// The child goes on with its mounts while the cable is made, and waits for it here.
     plugged: Gate,
     _reserved: UnixDatagram,

@@ -25,34 +25,32 @@ const NAMESPACES: &[libc::c_int] = &[
 ];
 
 fn main() -> ExitCode {
-    common::run(|mut args: Args| {
-        let mut ids = user::ids(&args.user)?;
-        let outside = full::prepare(&args.full, &args.user, &mut ids, &mut args.common.rootfs)?;
+    common::run(|args: Args| {
+        let outside = full::prepare(&args.full, &args.user, &args.common.rootfs)?;
         let link = net::enter_host_network()?.reserve(&args.net)?;
         let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            user::become_root(&ids)?;
+            user::become_root(&outside.ids)?;
             pid::die_with(launcher)?;
             group.enter()?;
             uts::set_names(&args.uts)?;
-            let root = mnt::attach_root(&args.common.rootfs)?;
+            let root = outside.files.attach_root()?;
             mnt::mount_proc(&root)?;
             mnt::mount_dev(&root)?;
             net::mount_sysfs(&root)?;
             cgroup::mount_view(&root)?;
-            full::files::volumes::bind(&root, &args.full.volumes)?;
+            outside.furnish(&root)?;
             mnt::pivot(root)?;
             link.up()?;
-            outside.terminal.attach()?;
             full::confine(&args.full, launcher)?;
             full::life::run(&args.common.command)
         })?;
-        user::map(&container, &ids)?;
+        outside.map(&container)?;
         gate.open()?;
-        let _proxy = outside.ports.forward(&container)?;
         link.plug(&container)?;
+        let _proxy = outside.publish(&link)?;
         group.report(outside.wait(container)?)
     })
 }
