@@ -242,7 +242,8 @@ impl<'a> Launch<'a> {
 
     /// Starts it with these descriptors open, on a file of the host.
     pub fn leaking(mut self, descriptors: &[i32]) -> Self {
-        self.leaked.extend(descriptors.iter().map(|&descriptor| (descriptor, c"/etc/passwd".into())));
+        self.leaked
+            .extend(descriptors.iter().map(|&descriptor| (descriptor, c"/etc/passwd".into())));
         self
     }
 
@@ -384,10 +385,7 @@ fn prepare(closed: &[i32], leaked: &[(i32, CString)], ignored: &[i32]) -> io::Re
         // SAFETY: the path outlives the call. That execve(2) leaves the descriptor open is said last:
         // dup2(2) does not where the file happens to have this number already.
         unsafe {
-            libc::dup2(
-                libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC),
-                *descriptor,
-            );
+            libc::dup2(libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC), *descriptor);
             libc::fcntl(*descriptor, libc::F_SETFD, 0);
         }
     }
@@ -476,7 +474,10 @@ impl Launched {
 
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
     let another = |process: &Process| {
-        process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && !cmdline.ends_with(own))
+        process.cmdline().is_ok_and(|cmdline| {
+            let process_1 = cmdline.starts_with(b"container-init"); // of step 09
+            !cmdline.is_empty() && !cmdline.ends_with(own) && !process_1
+        })
     };
     // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID
     // namespace.
