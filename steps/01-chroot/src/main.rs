@@ -1,4 +1,4 @@
-//! A command with another `/`.
+//! The container begins: a command with another `/`.
 
 use std::process::ExitCode;
 

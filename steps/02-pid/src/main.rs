@@ -1,4 +1,4 @@
-//! The container so far.
+//! The container gains its own process numbers: it sees no process but its own.
 
 use std::process::ExitCode;
 

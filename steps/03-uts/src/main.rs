@@ -1,4 +1,4 @@
-//! The container so far.
+//! The container gains its own host name.
 
 use std::process::ExitCode;
 

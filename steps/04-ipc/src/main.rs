@@ -1,4 +1,4 @@
-//! The container so far.
+//! The container gains its own message queues, semaphores and shared memory.
 
 use std::process::ExitCode;
 

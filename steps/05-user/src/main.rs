@@ -1,4 +1,4 @@
-//! The container so far.
+//! The container gains its own user ids, and an ordinary user can start it.
 
 use std::process::ExitCode;
 

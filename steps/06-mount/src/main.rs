@@ -1,4 +1,4 @@
-//! The container so far.
+//! The container gains its own mounts, and the host's root is out of reach.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The container so far.
+//! The container gains its own network, and a cable to the host.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The container so far.
+//! The container gains limits: CPU time, memory, number of processes.
 
 use std::process::ExitCode;
 
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             mnt::mount_proc(&root)?;
             mnt::mount_dev(&root)?;
             net::mount_sysfs(&root)?;
-            cgroup::mount_view(&root)?;
+            group.mount_view(&root)?;
             mnt::pivot(root)?;
             link.up()?;
             common::exec(&args.common.command)

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use mnt::Root;
+use net::Link;
 use pid::{Container, Launcher};
 use user::Ids;
 
@@ -68,7 +69,7 @@ pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result
     // Both are the machine's, which an ordinary user's launcher now leaves.
     let name = name::take(&options.name, rootfs)?;
     let ports = publish::listen(&options.publish)?;
-    owners::stand_in(&ids)?;
+    owners::stand_in(user, &ids)?;
     owners::hand_over(&ids);
     let files = files::open(&options.files, rootfs, &ids)?;
     let (terminal, title) = (Terminal::new()?, Title::find()?);
@@ -95,15 +96,15 @@ impl Outside {
     }
 
     /// Inside, before the pivot: what is found by the descriptors of the mounts that are ours.
-    pub fn furnish(&self, root: &Root) -> Result<()> {
-        self.files.mount_volumes(root)?;
+    pub fn furnish(&self, options: &Options, link: &Link, root: &Root) -> Result<()> {
+        self.files.mount_inside(&options.files, link.container.addr(), root)?;
         self.terminal.attach(root)?;
         self.title.set("container-init")?;
         masks::cover(root, &self.ids)
     }
 
     /// Once its cable is plugged in, the container is found and reached by its address.
-    pub fn publish(&self, link: &net::Link) -> Result<publish::Proxy> {
+    pub fn publish(&self, link: &Link) -> Result<publish::Proxy> {
         let cable = publish::Cable { host: link.host.addr(), container: link.container.addr() };
         self.name.record(cable.container, &self.ports)?;
         self.ports.forward(cable)

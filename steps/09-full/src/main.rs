@@ -40,8 +40,8 @@ fn main() -> ExitCode {
             mnt::mount_proc(&root)?;
             mnt::mount_dev(&root)?;
             net::mount_sysfs(&root)?;
-            cgroup::mount_view(&root)?;
-            outside.furnish(&root)?;
+            group.mount_view(&root)?;
+            outside.furnish(&args.full, &link, &root)?;
             mnt::pivot(root)?;
             link.up()?;
             full::confine(&args.full, launcher)?;

@@ -1,6 +1,8 @@
 //! What chapter 09 claims of a container that runs: it is found by name, joined, and reached
 //! through a port.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -50,6 +52,35 @@ fn found() -> Vec<harness::Claim> {
             });
             step.expect("names", left).equals(["db"])
         }),
+        introduces("a name that a killed launcher left is taken at once", |step| {
+            named(step)?.kill_launcher()?;
+            let _again = named(step)?;
+            step.expect("names", names(step)?).equals(["web"])
+        }),
+        introduces("a container is one line, whatever its command is called", |step| {
+            let words = ["sh", "-c", "sleep 30; :", "\u{1b}[2J\nweb 1 root"];
+            let _container = step.start(&words)?;
+            let list = step.on_host().output(&[CONTAINERS])?.stdout;
+            step.expect("lines", list.lines().count()).equals(2)?;
+            step.expect("escape characters", list.matches('\u{1b}').count()).equals(0)
+        }),
+        holds("another user's name leads root nowhere, and the error names that user", |step| {
+            let other = ["setpriv", "--reuid", "54322", "--regid", "54322", "--clear-groups"];
+            let place = ["install", "-d", "-m", "700", "-o", "54322", "/run/user/54322"];
+            step.on_host().output(&place)?;
+            let (program, rootfs) = (beside(ENTER, "09-full"), step.host().copy_of_rootfs()?);
+            let trees = rootfs.here.parent().context("no parent")?;
+            fs::set_permissions(trees, Permissions::from_mode(0o755)).context("chmod")?; // that user has no other
+            let start = [&program, "--name", "web", rootfs.arg(), "sleep", "30"];
+            let mut theirs = step.on_host().spawn(&[other.as_slice(), &start].concat())?;
+            wait_until("it runs", Duration::from_secs(5), || Ok(names(step)? == ["web"]))?;
+            let entered = enter(step, &["true"])?;
+            theirs.kill()?;
+            step.expect("exit code", entered.code()).equals(125)?;
+            step.expect("error", entered.stderr)
+                .satisfies("user 54322", |error| error.contains("user 54322"))
+        })
+        .only(Identity::Root),
         introduces("without a name it has that of its launcher's number", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("names", names(step)?)

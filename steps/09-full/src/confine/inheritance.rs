@@ -138,13 +138,15 @@ pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
     caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
 }
 
-/// Closes all but standard input, output and error, and the pipe that shows the launcher's end. That
-/// is closed when the payload is executed.
+/// Closes all but standard input, output and error, the pipe that shows the launcher's end, and the
+/// one by which `make` learns of the start. These are closed when the payload is executed.
 pub fn close_files(launcher: &Launcher) {
-    let kept = launcher.as_fd().as_raw_fd();
+    let pipes = [Some(launcher.as_fd().as_raw_fd()), common::status_pipe()];
+    let mut kept: Vec<_> = pipes.into_iter().flatten().collect();
+    kept.sort_unstable();
     // SAFETY: closes descriptors that nothing uses any more: this process soon executes the payload
     // or ends.
-    unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &[kept]) };
+    unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &kept) };
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

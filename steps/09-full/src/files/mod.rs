@@ -6,14 +6,21 @@
 //! - `overlay`: changes go to a layer of their own, and the root filesystem stays as it is
 //! - `scratch`: the directory for such a layer, removed with the launcher however it ends
 //! - `volumes`: files and directories of the host inside
+//! - `mount_point`: what a volume is mounted on, made where it is missing
+//! - `tmpfs`: files in memory
+//! - `etc`: the files that say the container's name and address
 //! - `exposure`: whether other users could reach what the container leaves
 
+mod etc;
 mod exposure;
+mod mount_point;
 mod overlay;
 mod scratch;
+mod tmpfs;
 mod tree;
 mod volumes;
 
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +41,7 @@ use volumes::Volume;
 pub struct Options {
     #[command(flatten)] volumes: volumes::Options,
     #[command(flatten)] overlay: overlay::Options,
+    #[command(flatten)] tmpfs: tmpfs::Options,
 
     /// Let nothing be written to the root filesystem
     #[arg(long, conflicts_with = "overlay")]
@@ -100,8 +108,11 @@ impl Files {
         }
     }
 
-    /// The container's part: mounts the volumes.
-    pub fn mount_volumes(&self, root: &Root) -> Result<()> {
-        self.volumes.iter().try_for_each(|volume| volume.mount(root))
+    /// The container's part: mounts all else that it sees of files.
+    pub fn mount_inside(&self, options: &Options, address: Ipv4Addr, root: &Root) -> Result<()> {
+        etc::mount(address, root)?;
+        tmpfs::mount(&options.tmpfs, self.read_only, root)?;
+        let missing = self.overlay.is_some(); // then it is made in the layer, not on ROOTFS
+        self.volumes.iter().try_for_each(|volume| volume.mount(root, missing))
     }
 }

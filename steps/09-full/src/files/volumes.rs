@@ -13,7 +13,7 @@ use nix::sys::statfs::{
 };
 use rustix::fs::CWD;
 
-use super::tree;
+use super::{mount_point, tree};
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -68,12 +68,15 @@ impl Volume {
     /// The container's part: mounts it. DST is found as the container will see it.
     ///
     /// # Errors
-    /// ENOENT where DST is missing; DST lies in a filesystem of the kernel.
-    pub fn mount(&self, root: &Root) -> Result<()> {
+    /// ENOENT where DST is missing and may not be made; DST lies in a filesystem of the kernel.
+    pub fn mount(&self, root: &Root, make_missing: bool) -> Result<()> {
         let Wish { source, target, read_only, .. } = &self.wish;
-        self.refuse_kernel_files(root)?;
         let tree =
             self.tree.as_ref().map_or_else(|| self.wish.open(), |tree| Ok(tree.try_clone()?))?;
+        if make_missing {
+            mount_point::make(root, target, &tree)?;
+        }
+        self.refuse_kernel_files(root)?;
         match tree::restrict(&tree, *read_only) {
             Err(Errno::ENOSYS) => {
                 let copy = tree.try_clone()?;
@@ -112,7 +115,8 @@ impl FromStr for Wish {
             _ => return Err("write SRC:DST, SRC:DST:ro or SRC:DST:rw".into()),
         };
         let target = target.trim_matches('/');
-        if source.is_empty() || target.is_empty() {
+        let leads_up = target.split('/').any(|part| part == "..");
+        if source.is_empty() || target.is_empty() || leads_up {
             return Err("SRC and DST each name a file or a directory, and DST is not /".into());
         }
         let path = std::path::absolute(source).map_err(|error| error.to_string())?;

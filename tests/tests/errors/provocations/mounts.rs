@@ -16,16 +16,16 @@ pub fn mounts() -> Vec<Provocation> {
         provoke("filesystem-unknown", "inject-errno fsopen=ENODEV -- 06-mount $ROOTFS true"),
         provoke("mounts-limit", "inject-errno move_mount=ENOSPC -- 06-mount $ROOTFS true")
             .not(&["namespaces-limit", "disk-full"]),
-        provoke("mounts-filtered", "refuse mount:3:0x44000=EPERM -- 06-mount $ROOTFS true")
+        provoke("mounts-filtered", "inject-errno mount:3:0x44000=EPERM -- 06-mount $ROOTFS true")
             .not(&["proc-covered", "sys-covered", "userns-filtered"]),
         provoke("mounts-filtered", "inject-errno pivot_root=EPERM -- 06-mount $ROOTFS true"),
         provoke(
             "mounts-apparmor",
             "own 'mount -t tmpfs none /sys/module; mkdir -p /sys/module/apparmor/parameters
-                show Y /sys/module/apparmor/parameters/enabled' refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
+                show Y /sys/module/apparmor/parameters/enabled' inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
         )
         .not(&["mounts-closed", "selinux"]),
-        provoke("mounts-closed", "refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true")
+        provoke("mounts-closed", "inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true")
             .not(&["mounts-apparmor", "rootfs-closed"]),
         elsewhere!("EINVAL", "pivot-impossible"),
         elsewhere!("ENODEV", "filesystem-unknown"),
@@ -41,11 +41,11 @@ pub fn network() -> Vec<Provocation> {
         // has.
         provoke(
             "veth-absent",
-            "refuse sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
+            "inject-errno sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
         )
         .not(&["group-threaded"]),
-        provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
-        provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- containers"),
+        provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
+        provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- containers"),
         provoke(
             "address-used",
             "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true",

@@ -41,7 +41,7 @@ pub fn namespaces() -> Vec<Provocation> {
         provoke(
             "userns-apparmor",
             "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
-                refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
+                inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
         ),
         provoke(
             "userns-apparmor",
