@@ -145,7 +145,7 @@ test-vm: build
 
 book:
 	@command -v mdbook >/dev/null || { echo "Installing mdbook; this takes some minutes, once." >&2; cargo install --quiet --locked mdbook@^0.5; }
-	@cargo build --quiet --package book
+	@cargo build --quiet --package book --package practice
 	@mdbook $(if $(OPEN),serve --open,build) docs
 
 # The doctor starts the steps, but a step that does not build must not keep it from its work.

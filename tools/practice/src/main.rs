@@ -97,11 +97,6 @@ enum Action {
         /// Chapter
         chapter: String,
     },
-    /// The preprocessor of mdbook that puts the sections where a page has {{#exercises NN}}
-    Mdbook {
-        /// `supports RENDERER`
-        words: Vec<String>,
-    },
 }
 
 fn main() -> ExitCode {
@@ -140,7 +135,6 @@ fn run(action: Action) -> Result<ExitCode> {
             course.git.export(&course.commit()?, &directory)?;
         }
         Action::Page { chapter } => print!("{}", page::section(&page::chapter(&chapter)?)),
-        Action::Mdbook { words } => return page::preprocess(&words),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,9 @@
 //! The section "Your turn" of a chapter's page, from the same declaration as the commands.
 
 use std::fmt::Write as _;
-use std::io::{Read, stdin};
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
-
 use crate::declaration::{self, Chapter, Exercise, Kind};
 
 /// The chapter `named` of the course in which this program is run, or in which `docs` is.
@@ -65,45 +61,4 @@ fn one(text: &mut String, chapter: &Chapter, exercise: &Exercise) {
             hint.trim()
         );
     }
-}
-
-/// The protocol of mdbook's preprocessors: `supports html`, or a book as JSON on standard input.
-pub fn preprocess(words: &[String]) -> Result<ExitCode> {
-    if let [word, _renderer] = words
-        && word == "supports"
-    {
-        return Ok(ExitCode::SUCCESS); // it is Markdown for all
-    }
-    let mut input = String::new();
-    stdin().read_to_string(&mut input).context("read standard input")?;
-    let mut pair: Value = serde_json::from_str(&input).context("not mdbook's JSON")?;
-    let mut book = pair[1].take();
-    replace_all(&mut book)?;
-    println!("{book}");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// In every page of the book, however deep.
-fn replace_all(value: &mut Value) -> Result<()> {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::String(content) if name == "content" => *content = replaced(content)?,
-                    field => replace_all(field)?,
-                }
-            }
-            Ok(())
-        }
-        Value::Array(items) => items.iter_mut().try_for_each(replace_all),
-        _ => Ok(()),
-    }
-}
-
-const OPEN: &str = "{{#exercises ";
-
-fn replaced(content: &str) -> Result<String> {
-    let Some((head, rest)) = content.split_once(OPEN) else { return Ok(content.to_owned()) };
-    let (number, tail) = rest.split_once("}}").context("{{#exercises NN without its }}")?;
-    Ok(format!("{head}{}{}", section(&chapter(number.trim())?), replaced(tail)?))
 }
