@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use crate::declaration::{self, Chapter, Exercise, Kind};
+use anyhow::{Context, Result};
 
 /// The chapter `named` of the course in which this program is run, or in which `docs` is.
 pub fn chapter(named: &str) -> Result<Chapter> {
