@@ -2,7 +2,7 @@
 
 use nix::errno::Errno::{EACCES, EINVAL, ENODEV, ENOSPC, EPERM};
 
-use super::when::{APPARMOR_CONFINED, FILTERED, PROC_COVERED, ROOT_NO_MOUNT, SYS_COVERED};
+use super::when::{APPARMOR, FILTERED, PROC_COVERED, SYS_COVERED};
 use super::{Row, check, row};
 use crate::Operation::{
     Bind, ChangeMount, Mount, MountProc, MountSysfs, OpenRootfs, PivotRoot, Unmount,
@@ -25,14 +25,6 @@ pub const ROWS: &[Row] = &[
         [SYS_COVERED],
         "something is mounted below the present /sys, as in a container, and a new one would show what it covers",
         "`docker run --security-opt systempaths=unconfined …` covers nothing; until then go back to step 06",
-    ),
-    row!(
-        "pivot-chroot",
-        [PivotRoot],
-        [EINVAL],
-        [ROOT_NO_MOUNT],
-        "this is a chroot: its / is not a mount point, and pivot_root(2) exchanges mounts only",
-        "leave the chroot with `exit` and run it outside",
     ),
     check!(
         "pivot-impossible",
@@ -70,7 +62,7 @@ pub const ROWS: &[Row] = &[
         "mounts-apparmor",
         [Mount, MountProc, MountSysfs, Bind, ChangeMount, PivotRoot, Unmount],
         [EACCES],
-        [APPARMOR_CONFINED],
+        [APPARMOR],
         "`cat /proc/self/attr/current` names AppArmor's profile for this program; docker-default, in a container, \
          forbids mounts: `docker run --security-opt apparmor=unconfined …`",
     ),

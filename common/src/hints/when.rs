@@ -48,12 +48,8 @@ pub const UNPRIVILEGED: When = when(
 pub const UNMAPPED: When =
     when(|_| reads("/proc/self/uid_map", ""), "`/proc/self/uid_map` is empty");
 pub const CHROOTED: When = when(
-    |_| (ROOT_NO_MOUNT.holds)("/".as_ref()) || root_is_elsewhere(),
+    |_| root_is_no_mount() || root_is_elsewhere(),
     "`findmnt /` shows nothing, or outside shows its mount elsewhere",
-);
-pub const ROOT_NO_MOUNT: When = when(
-    |_| mount_table("self").is_some_and(|table| mounts(&table).all(|(_, point)| point != "/")),
-    "`findmnt /` shows nothing",
 );
 pub const FOREIGN_PROC: When = when(
     |_| is_procfs("/proc") && numbers_of_this_process() != Some(1),
@@ -76,9 +72,9 @@ pub const NO_SET_USER_ID: When = when(
     |_| ["newuidmap", "newgidmap"].iter().any(|program| !gives_rights(program)),
     "`ls -l $(which newuidmap newgidmap)` shows no s, and `getcap` nothing",
 );
-pub const APPARMOR_CONFINED: When = when(
-    |_| read("/proc/self/attr/current").is_some_and(|profile| profile.trim_end().ends_with(')')),
-    "`cat /proc/self/attr/current` names a profile",
+pub const APPARMOR: When = when(
+    |_| reads("/sys/module/apparmor/parameters/enabled", "Y"),
+    "`cat /sys/module/apparmor/parameters/enabled` shows Y",
 );
 pub const APPARMOR_USERNS: When = when(
     |_| reads("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
@@ -269,6 +265,11 @@ fn covered(top: &str, empty: &[&str]) -> bool {
         let below = Path::new(point).starts_with(top) && point != top;
         below && !empty.iter().any(|empty| Path::new(point).starts_with(empty))
     })
+}
+
+/// Whether a directory became `/` by chroot(2): the root of a mount namespace is a mount.
+fn root_is_no_mount() -> bool {
+    mount_table("self").is_some_and(|table| mounts(&table).all(|(_, point)| point != "/"))
 }
 
 /// Whether the mount that is this process's root has another place for a process that started this

@@ -46,6 +46,7 @@ const WORDS: &[(&str, Operation)] = &[
     ("enter cgroup ", JoinGroup),
     ("enter /sys/fs/cgroup", JoinGroup),
     ("mkdir /sys/fs/cgroup", CreateGroup),
+    ("/sys/fs/cgroup", SetLimit),
     ("allocate beyond ", AllocateMemory),
     ("keyctl ", JoinKeyring),
     ("seccomp SECCOMP_SET_MODE_FILTER", LoadFilter),

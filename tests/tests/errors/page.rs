@@ -5,23 +5,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use common::Operation;
 use common::hints::{Group, Row, TABLE};
 
 const BEGINNING: &str = "\
 # What goes wrong, and why
 
-Each of our programs tells an error in one line: what it tried, and what the kernel answered. Where the cause is known,
-a second line says why and what to do:
+Each of our programs prints an error in one line: what it tried, and what the kernel answered. Where the table below
+knows more, a second line follows. It gives the cause and the cure:
 
 ```console,user
 $ target/debug/01-chroot target/rootfs/host
 Error: chroot target/rootfs/host: Operation not permitted
-hint: chroot(2) asks for CAP_SYS_CHROOT: run it with sudo; from step 05 on an ordinary user needs none
+hint: chroot(2) needs CAP_SYS_CHROOT: run it with sudo; from step 05 on an ordinary user can do without
 ```
 
 The same answer of the kernel may have several causes. Then what the machine shows decides, and the first line below
-that fits is the one that is told. The page is made of the table that the programs use, `common/src/hints`, and the
-tests provoke every line of it. What is not here is told with a name in it: a program that the rootfs lacks, for one.
+that fits is printed. Where nothing shows the cause, the hint begins with `check:` and lists what to look at.
+
+The page is made from the table that the programs use, `common/src/hints`, and the tests provoke every line of it. A
+hint that needs a name in it is not here, such as the hint about a program that the rootfs lacks.
 ";
 
 fn path() -> PathBuf {
@@ -59,21 +62,28 @@ fn group(group: &Group) -> String {
 }
 
 fn row(row: &Row) -> String {
-    let tried = row
-        .tried
-        .iter()
-        .filter(|tried| !tried.is_empty())
-        .map(|tried| format!("`{}`", tried.trim_end()));
     let answers =
         row.answers.iter().map(|errno| format!("{} ({errno:?})", common::strerror(*errno)));
-    let when = Some(row.when.shown)
-        .filter(|shown| !shown.is_empty())
-        .map(|shown| format!("where {shown}"));
-    let tried = Some(tried.collect::<Vec<_>>().join(", ")).filter(|tried| !tried.is_empty());
-    let answers =
-        Some(answers.collect::<Vec<_>>().join(", ")).filter(|answers| !answers.is_empty());
-    let seen = [tried, answers, when].into_iter().flatten().collect::<Vec<_>>().join("<br>");
-    format!("| {seen} | {} | {} |\n", cell(row.cause), cell(row.cure))
+    let when: Vec<_> = row.when.iter().map(|when| when.shown).collect();
+    let when =
+        if when.is_empty() { String::new() } else { format!("where {}", when.join(", and ")) };
+    let seen = [join(row.tried.iter().map(words)), join(answers), when];
+    let seen: Vec<_> = seen.into_iter().filter(|part| !part.is_empty()).collect();
+    let cause = row.cause.unwrap_or("one of several causes");
+    format!("| {} | {} | {} |\n", cell(&seen.join("<br>")), cell(cause), cell(row.cure))
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// The name of an operation as words: OpenRootfs is "open rootfs".
+fn words(operation: &Operation) -> String {
+    let spread = |char: char| match char.is_uppercase() {
+        true => format!(" {}", char.to_lowercase()),
+        false => char.to_string(),
+    };
+    format!("{operation:?}").chars().map(spread).collect::<String>().trim_start().to_owned()
 }
 
 /// A bar would begin another cell.

@@ -1,9 +1,9 @@
 //! How each row of the table is provoked: a script for sh(1), run on a host of its own, that ends
-//! as the program does which tells the hint.
+//! as the program does which prints the hint.
 //!
-//! What another machine would answer is answered by the program `inject-errno`, and what it would show is
-//! mounted over what this one shows, so that the conditions of the table are decided by files, as
-//! they are there.
+//! What another machine would answer is answered by the program `refuse`. What it would show is
+//! mounted over what this one shows: the table believes the kernel's files only, so such a file is
+//! one of the kernel's too.
 
 use harness::Identity;
 
@@ -17,9 +17,11 @@ mod rootfs;
 /// A way to provoke a row.
 #[derive(Clone, Copy)]
 pub struct Provocation {
-    /// The row's name.
-    pub row: &'static str,
-    /// Who it happens to, if not to all.
+    /// The row's name; none where no row must fit.
+    pub row: Option<&'static str>,
+    /// Rows for the same answer of the kernel, whose cause is not the one here.
+    pub not: &'static [&'static str],
+    /// The identity that it happens to, if not to both.
     pub only: Option<Identity>,
     /// The exit code.
     pub code: i32,
@@ -30,10 +32,28 @@ pub struct Provocation {
 }
 
 fn provoke(row: &'static str, script: &'static str) -> Provocation {
-    Provocation { row, only: None, code: 125, script, cured: None }
+    Provocation { row: Some(row), ..unexplained(script) }
 }
 
+/// An error that no row explains.
+fn unexplained(script: &'static str) -> Provocation {
+    Provocation { row: None, not: &[], only: None, code: 125, script, cured: None }
+}
+
+/// The answer of these rows, given to an operation that has no row.
+macro_rules! elsewhere {
+    ($errno:literal, $($row:literal),+) => {
+        $crate::provocations::unexplained(concat!("inject-errno pipe2=", $errno, " -- 05-user $ROOTFS true"))
+            .not(&[$($row),+])
+    };
+}
+use elsewhere;
+
 impl Provocation {
+    fn not(self, rows: &'static [&'static str]) -> Self {
+        Provocation { not: rows, ..self }
+    }
+
     fn only(self, identity: Identity) -> Self {
         Provocation { only: Some(identity), ..self }
     }
@@ -44,6 +64,11 @@ impl Provocation {
 
     fn cured_by(self, script: &'static str) -> Self {
         Provocation { cured: Some(script), ..self }
+    }
+
+    /// The row's name, or what is not to be seen.
+    pub fn name(&self) -> String {
+        self.row.map_or_else(|| format!("not {}", self.not.join(", ")), str::to_owned)
     }
 }
 
@@ -59,6 +84,7 @@ pub fn provocations() -> Vec<Provocation> {
         mounts::network(),
         cgroups::cgroups(),
         complete::complete(),
+        rootfs::building(),
         cgroups::anything(),
     ];
     groups.into_iter().flatten().collect()

@@ -2,31 +2,48 @@
 
 use harness::Identity::{Root, User};
 
-use super::{Provocation, provoke};
+use super::{Provocation, elsewhere, provoke};
 
 pub fn cgroups() -> Vec<Provocation> {
     vec![
-        provoke("controller-absent", "own 'groups 0::/ \"rw - tmpfs none rw\" :' 08-cgroup --pids 9 $ROOTFS true"),
-        provoke("groups-read-only-here", "own 'v2 \"rm cgroup.controllers\" ro' 08-cgroup --pids 9 $ROOTFS true"),
+        provoke("controller-absent", "own 'groups 0::/ \"rw - tmpfs none rw\" :' 08-cgroup --pids 9 $ROOTFS true")
+            .not(&["groups-read-only-here", "groups-not-delegated", "groups-occupied"]),
+        provoke(
+            "groups-read-only-here",
+            "own 'v2 \"rm cgroup.controllers\"; mount -o remount,ro /sys/fs/cgroup' 08-cgroup --pids 9 $ROOTFS true",
+        )
+        .not(&["controller-absent", "groups-not-delegated", "groups-occupied"]),
         provoke("groups-not-delegated", "own 'v2 \"chmod 444 *\"' 08-cgroup --pids 9 $ROOTFS true")
             .cured_by("own 'v2 \"chmod 444 *\"' 08-cgroup $ROOTFS true")
-            .only(User),
+            .only(User)
+            .not(&["groups-read-only-here", "groups-occupied"]),
         provoke(
             "groups-occupied",
             "own 'v2 \"echo 7 > cgroup.procs; touch cgroup.type\"' 08-cgroup --pids 9 $ROOTFS true",
         )
-        .only(Root),
-        provoke("groups-of-others", "own v2 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true"),
-        provoke("groups-of-root", "own v1 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true"),
+        .only(Root)
+        .not(&["groups-read-only-here", "groups-not-delegated"]),
+        provoke("groups-of-others", "own v2 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
+            .only(User)
+            .not(&["groups-of-root", "groups-closed"]),
+        provoke("groups-of-root", "own v1 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
+            .only(User)
+            .not(&["groups-of-others", "groups-closed"]),
+        provoke("groups-closed", "own v1 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
+            .only(Root)
+            .not(&["groups-of-others", "groups-of-root"]),
         provoke(
             "groups-of-root",
             "[ ! -e /sys/fs/cgroup/cgroup.controllers ] || skip 'cgroup v2'; 08-cgroup --pids 9 $ROOTFS true",
         )
         .only(User),
         provoke("groups-read-only", "own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup --pids 9 $ROOTFS true")
-            .cured_by("own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup $ROOTFS true"),
-        provoke("groups-too-many", "own v1 inject-errno $MKDIR=EAGAIN -- 08-cgroup --pids 9 $ROOTFS true"),
-        provoke("groups-used-up", "own v1 inject-errno $MKDIR=ENOSPC -- 08-cgroup --pids 9 $ROOTFS true"),
+            .cured_by("own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup $ROOTFS true")
+            .not(&["disk-read-only"]),
+        provoke("groups-too-many", "own v1 inject-errno $MKDIR=EAGAIN -- 08-cgroup --pids 9 $ROOTFS true")
+            .not(&["processes-limit"]),
+        provoke("groups-used-up", "own v1 inject-errno $MKDIR=ENOSPC -- 08-cgroup --pids 9 $ROOTFS true")
+            .not(&["namespaces-limit"]),
         // Five bytes are written once, `+pids`; with root's ids the line of a map would have as
         // many.
         provoke("group-busy", "own v2 inject-errno write:2:5=EBUSY -- 08-cgroup --pids 9 $ROOTFS true").only(User),
@@ -42,6 +59,12 @@ pub fn cgroups() -> Vec<Provocation> {
             for attempt in $(seq 100); do rmdir $group 2>/dev/null && exit $code; sleep 0.02; done",
         )
         .only(Root),
+        elsewhere!("EROFS", "groups-read-only"),
+        elsewhere!("EAGAIN", "groups-too-many"),
+        elsewhere!("ENOSPC", "groups-used-up"),
+        elsewhere!("EBUSY", "group-busy"),
+        elsewhere!("EINVAL", "group-realtime", "quota-above"),
+        elsewhere!("EOPNOTSUPP", "group-threaded"),
     ]
 }
 
@@ -49,20 +72,28 @@ pub fn anything() -> Vec<Provocation> {
     vec![
         provoke(
             "call-wsl",
-            "own 'show 4.4.0-19041-Microsoft /proc/sys/kernel/osrelease' inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true",
-        ),
-        provoke("call-filtered", "inject-errno openat2=ENOSYS -- 06-mount $ROOTFS true"),
+            "own 'show 4.4.0-Microsoft /proc/sys/kernel/osrelease' inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true",
+        )
+        .not(&["call-too-new", "call-filtered", "call-absent"]),
+        provoke("call-too-new", "setarch --uname-2.6 inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true")
+            .not(&["call-wsl", "call-filtered", "call-absent"]),
+        provoke("call-filtered", "inject-errno openat2=ENOSYS -- 06-mount $ROOTFS true")
+            .not(&["call-wsl", "call-too-new", "call-absent"]),
         provoke(
-            "call-too-new",
-            "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
+            "call-absent",
+            "own 'mount -t tmpfs none $TMP; echo Seccomp: 2 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
                 inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true",
-        ),
+        )
+        .not(&["call-wsl", "call-too-new", "call-filtered", "seccomp-not-built"]),
         provoke(
             "selinux",
-            "own 'mount -t tmpfs none /sys/fs; mkdir /sys/fs/selinux; echo 1 > /sys/fs/selinux/enforce' \
+            "own 'mount -t tmpfs none /sys/fs; mkdir /sys/fs/selinux; show 1 /sys/fs/selinux/enforce' \
                 inject-errno pipe2=EACCES -- 05-user $ROOTFS true",
-        ),
+        )
+        .not(&["rootfs-closed"]),
         provoke("files-limit", "prlimit --nofile=4 05-user $ROOTFS true")
             .cured_by("ulimit -n 1024; 05-user $ROOTFS true"),
+        elsewhere!("EACCES", "selinux"),
+        provoke("queue-bytes", "own '' prlimit --msgqueue=1 queue send /one x").not(&["files-limit"]),
     ]
 }

@@ -2,19 +2,35 @@
 
 use harness::Identity::{Root, User};
 
-use super::{Provocation, provoke};
+use super::{Provocation, elsewhere, provoke, unexplained};
 
 pub fn complete() -> Vec<Provocation> {
     vec![
         provoke("keys-used-up", "inject-errno keyctl=EDQUOT -- 09-full $ONE $ROOTFS true"),
-        provoke("seccomp-not-built", "inject-errno seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true")
+        provoke("seccomp-not-built", "inject-errno seccomp:0:1=EINVAL seccomp:0:2=EINVAL -- 09-full $ONE $ROOTFS true")
             .cured_by("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE --seccomp off $ROOTFS true"),
-        provoke("volume-absent", "09-full --volume /no/such:/tmp $ROOTFS true"),
+        unexplained("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true").not(&["seccomp-not-built"]),
+        provoke("volume-absent", "09-full --volume /no/such:/tmp $ROOTFS true").not(&["rootfs-absent"]),
+        provoke("volume-closed", "mkdir -p $DIR/own/data; chmod 700 $DIR/own; 09-full --volume $DIR/own/data:/mnt $ROOTFS true")
+            .cured_by("chmod o+x $DIR/own; 09-full --volume $DIR/own/data:/mnt $ROOTFS true")
+            .only(Root)
+            .not(&["mounts-closed", "mounts-apparmor", "selinux"]),
         provoke("volume-file-and-directory", "09-full --volume /etc/passwd:/tmp $ROOTFS true")
-            .cured_by("09-full --volume /etc:/tmp $ROOTFS true"),
-        provoke("workdir-absent", "09-full --workdir /no/such $ROOTFS true").cured_by("09-full $ROOTFS true"),
-        provoke("workdir-closed", "09-full --volume /root:/tmp --workdir /tmp $ROOTFS true").only(User),
-        provoke("container-absent", "enter nobody true"),
+            .cured_by("09-full --volume /etc:/tmp $ROOTFS true")
+            .not(&["workdir-absent", "exec-not-below", "rootfs-no-directory"]),
+        provoke("workdir-absent", "09-full --workdir /no/such $ROOTFS true").cured_by("09-full $ROOTFS true")
+            .not(&["volume-absent"]),
+        provoke("workdir-closed", "09-full --volume /root:/tmp --workdir /tmp $ROOTFS true")
+            .only(User)
+            .not(&["volume-closed", "container-of-another"]),
+        provoke("container-absent", "enter nobody true").not(&[
+            "no-terminal",
+            "memory-refused",
+            "controller-absent",
+            "groups-occupied",
+            "address-used",
+            "subnets-used",
+        ]),
         provoke(
             "container-of-another",
             "09-full --name of-root $ROOTFS sleep 9 &
@@ -29,12 +45,23 @@ pub fn complete() -> Vec<Provocation> {
         )
         .only(Root),
         provoke("no-strict-mode", "inject-errno $MKDIR=EPERM -- seccomp-demo strict")
-            .cured_by("inject-errno $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]"),
-        provoke("no-terminal", "typist hello"),
+            .cured_by("inject-errno $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]")
+            .not(&["seccomp-not-built"]),
+        provoke("no-terminal", "typist hello").not(&["container-absent", "newuidmap-refused"]),
         provoke(
             "no-typing",
             "command -v script >/dev/null || skip 'script(1) is not installed'
-            script -qec 'inject-errno ioctl:1:0x5412=EIO -- typist hello' /dev/null",
+            own 'show 0 /proc/sys/dev/tty/legacy_tiocsti' script -qec 'inject-errno ioctl:1:0x5412=EIO -- typist hello' /dev/null",
         ),
+        unexplained(
+            "command -v script >/dev/null || skip 'script(1) is not installed'
+            own 'show 1 /proc/sys/dev/tty/legacy_tiocsti' script -qec 'inject-errno ioctl:1:0x5412=EIO -- typist hello' /dev/null",
+        )
+        .not(&["no-typing"]),
+        elsewhere!("EDQUOT", "keys-used-up"),
+        elsewhere!("EINVAL", "seccomp-not-built", "no-strict-mode"),
+        elsewhere!("ENOENT", "volume-absent", "workdir-absent"),
+        elsewhere!("ENOTDIR", "volume-file-and-directory", "workdir-absent"),
+        elsewhere!("EACCES", "workdir-closed", "container-of-another"),
     ]
 }

@@ -2,12 +2,12 @@
 
 use harness::Identity::{Root, User};
 
-use super::{Provocation, provoke};
+use super::{Provocation, elsewhere, provoke};
 
 pub fn queues() -> Vec<Provocation> {
     vec![
         provoke("queue-absent", "own '' queue receive 77").cured_by("own 'queue send 77 x' queue receive 77"),
-        provoke("queue-absent", "own '' queue receive /absent"),
+        provoke("queue-absent", "own '' queue receive /absent").not(&["rootfs-absent"]),
         provoke("queue-empty", "own 'queue send 7 x && queue receive 7 >/dev/null' queue receive 7"),
         provoke("queue-empty", "own 'queue send /empty x && queue receive /empty >/dev/null' queue receive /empty"),
         provoke(
@@ -23,46 +23,89 @@ pub fn queues() -> Vec<Provocation> {
         provoke("queue-bytes", "own '' prlimit --msgqueue=1 queue send /one x"),
         provoke("queue-limit", "own '' inject-errno mq_open=ENOSPC -- queue send /one x"),
         provoke("queue-limit", "own '' inject-errno msgget=ENOSPC -- queue send 7 x"),
+        // With as many open files as it may have.
+        provoke("files-limit", "own '' inject-errno mq_open=EMFILE dup=EMFILE -- queue send /one x").not(&["queue-bytes"]),
+        elsewhere!("ENOENT", "queue-absent"),
+        elsewhere!("EAGAIN", "queue-empty", "queue-full"),
+        elsewhere!("EACCES", "queue-closed"),
+        elsewhere!("ENOSPC", "queue-limit"),
     ]
 }
 
 pub fn ids() -> Vec<Provocation> {
     vec![
+        provoke("proc-foreign", "unshare --user --map-root-user --pid --fork 05-user $ROOTFS true")
+            .cured_by("unshare --user --map-root-user --pid --fork --mount-proc 05-user $ROOTFS true")
+            .not(&["map-of-others", "map-of-nobody"]),
         provoke("map-of-others", "05-user --uid-map 0:7:1 $ROOTFS true")
             .cured_by("05-user $ONE $ROOTFS true")
-            .only(User),
+            .only(User)
+            .not(&["proc-foreign", "map-of-nobody", "userns-apparmor", "userns-forbidden"]),
         provoke("map-of-nobody", "own '' 05-user --uid-map 0:7:1 $ROOTFS true")
             .cured_by("own '' 05-user $ONE $ROOTFS true")
-            .only(Root),
+            .only(Root)
+            .not(&["proc-foreign", "map-of-others", "userns-apparmor"]),
         provoke(
             "map-too-long",
             "05-user $(for id in $(seq 341); do echo --uid-map $id:$id:1; done) --gid-map 0:$(id -g):1 $ROOTFS true",
-        ),
-        provoke("id-not-mapped", "09-full $ONE --user 1000 $ROOTFS true"),
+        )
+        .not(&["id-not-mapped", "namespaces-invalid"]),
+        provoke("id-not-mapped", "09-full $ONE --user 1000 $ROOTFS true").not(&["map-too-long", "idmap-filesystem"]),
         provoke("own-id-not-mapped", "06-mount --no-map $ROOTFS true")
             .cured_by("06-mount --uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1 $ROOTFS true"),
+        elsewhere!("EOVERFLOW", "own-id-not-mapped"),
+        elsewhere!("EINVAL", "map-too-long", "id-not-mapped"),
+        provoke(
+            "newuidmap-traced",
+            "command -v strace >/dev/null || skip 'strace is not installed'
+            own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
+                mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
+                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                strace -f -o /dev/null 09-full $ROOTFS true",
+        )
+        .cured_by("strace -f -o /dev/null 09-full $ONE $ROOTFS true")
+        .not(&["newuidmap-powerless", "newuidmap-not-set-user-id", "newuidmap-refused"])
+        .only(User),
         provoke(
             "newuidmap-powerless",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 setpriv --no-new-privs 09-full $ROOTFS true",
         )
         .cured_by("setpriv --no-new-privs 09-full $ONE $ROOTFS true")
+        .not(&["newuidmap-traced", "newuidmap-not-set-user-id", "newuidmap-refused"])
         .only(User),
         provoke(
-            "newuidmap-refused",
+            "newuidmap-not-set-user-id",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
                 echo exit 1 > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 09-full $ROOTFS true",
         )
+        .not(&["newuidmap-traced", "newuidmap-powerless", "newuidmap-refused"])
         .only(User),
-        provoke("idmap-too-old", "inject-errno mount_setattr=ENOSYS -- 09-full $ROOTFS true")
+        provoke(
+            "newuidmap-refused",
+            "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
+                mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
+                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                09-full $ROOTFS true",
+        )
+        .not(&["newuidmap-traced", "newuidmap-powerless", "newuidmap-not-set-user-id"])
+        .only(User),
+        provoke("idmap-too-old", "setarch --uname-2.6 inject-errno mount_setattr=ENOSYS -- 09-full $ROOTFS true")
             .only(Root)
-            .code(0),
+            .code(0)
+            .not(&["call-filtered", "call-absent"]),
+        provoke("call-filtered", "inject-errno mount_setattr=ENOSYS -- 09-full $ROOTFS true")
+            .only(Root)
+            .code(0)
+            .not(&["idmap-too-old", "call-too-new"]),
         provoke("idmap-filesystem", "inject-errno mount_setattr=EINVAL -- 09-full $ROOTFS true")
             .only(Root)
-            .code(0),
+            .code(0)
+            .not(&["namespaces-invalid"]),
+        elsewhere!("EINVAL", "idmap-filesystem"),
     ]
 }

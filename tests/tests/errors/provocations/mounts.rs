@@ -2,19 +2,36 @@
 
 use harness::Identity::{Root, User};
 
-use super::{Provocation, provoke};
+use super::{Provocation, elsewhere, provoke, unexplained};
 
 pub fn mounts() -> Vec<Provocation> {
     vec![
-        provoke("proc-covered", "own 'mount -t tmpfs none /proc/fs' 06-mount $ROOTFS true").code(0),
+        provoke("proc-covered", "own 'mount -t tmpfs none /proc/fs' 06-mount $ROOTFS true")
+            .code(0)
+            .not(&["sys-covered", "mounts-filtered"]),
         provoke("sys-covered", "own 'mount -t tmpfs none /sys/kernel' 07-net $ROOTFS true")
-            .cured_by("own 'mount -t tmpfs none /sys/kernel' 06-mount $ROOTFS true"),
-        provoke("pivot-impossible", "06-mount / true"),
-        provoke("filesystem-unknown", "inject-errno mount:3:0xa=ENODEV -- 06-mount $ROOTFS true"),
-        provoke("mounts-limit", "inject-errno mount:3:0x5000=ENOSPC -- 06-mount $ROOTFS true"),
-        provoke("mounts-filtered", "inject-errno mount:3:0x44000=EPERM -- 06-mount $ROOTFS true"),
+            .cured_by("own 'mount -t tmpfs none /sys/kernel' 06-mount $ROOTFS true")
+            .not(&["proc-covered", "mounts-filtered"]),
+        provoke("pivot-impossible", "inject-errno pivot_root=EINVAL -- 06-mount $ROOTFS true").not(&["id-not-mapped"]),
+        provoke("filesystem-unknown", "inject-errno fsopen=ENODEV -- 06-mount $ROOTFS true"),
+        provoke("mounts-limit", "inject-errno move_mount=ENOSPC -- 06-mount $ROOTFS true")
+            .not(&["namespaces-limit", "disk-full"]),
+        provoke("mounts-filtered", "inject-errno mount:3:0x44000=EPERM -- 06-mount $ROOTFS true")
+            .not(&["proc-covered", "sys-covered", "userns-filtered"]),
         provoke("mounts-filtered", "inject-errno pivot_root=EPERM -- 06-mount $ROOTFS true"),
-        provoke("mounts-forbidden", "inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true"),
+        provoke(
+            "mounts-apparmor",
+            "own 'mount -t tmpfs none /sys/module; mkdir -p /sys/module/apparmor/parameters
+                show Y /sys/module/apparmor/parameters/enabled' inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
+        )
+        .not(&["mounts-closed", "selinux"]),
+        provoke("mounts-closed", "inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true")
+            .not(&["mounts-apparmor", "rootfs-closed"]),
+        elsewhere!("EINVAL", "pivot-impossible"),
+        elsewhere!("ENODEV", "filesystem-unknown"),
+        elsewhere!("EPERM", "mounts-filtered"),
+        elsewhere!("EACCES", "mounts-closed"),
+        elsewhere!("ENOSPC", "mounts-limit"),
     ]
 }
 
@@ -22,10 +39,8 @@ pub fn network() -> Vec<Provocation> {
     vec![
         // The one request of these lengths: they depend on how many digits the launcher's number
         // has.
-        provoke(
-            "veth-absent",
-            "inject-errno sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
-        ),
+        provoke("veth-absent", "inject-errno sendto:2:112=EOPNOTSUPP -- 07-net $ROOTFS true")
+            .not(&["group-threaded"]),
         provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
         provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- containers"),
         provoke(
@@ -33,11 +48,21 @@ pub fn network() -> Vec<Provocation> {
             "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true",
         )
         .cured_by("07-net --ip 10.78.0.2/24 $ROOTFS true")
-        .only(Root),
+        .only(Root)
+        .not(&["subnets-used", "port-used"]),
+        provoke("subnets-used", "inject-errno bind=EADDRINUSE -- 07-net $ROOTFS true")
+            .not(&["address-used", "port-used"]),
         provoke("port-used", "09-full --publish 18080:80 --publish 18080:81 $ROOTFS true"),
-        provoke("port-reserved", "timeout 5 server 80").only(User),
+        provoke("port-reserved", "timeout 5 server 80").only(User).not(&["rootfs-closed"]),
+        unexplained("inject-errno bind=EACCES -- server 18080").only(Root).not(&["port-reserved"]),
         provoke("address-foreign", "09-full --publish 192.0.2.1:18080:80 $ROOTFS true"),
         provoke("connection-refused", "client 127.0.0.1 1"),
         provoke("connection-unreachable", "OWN=--net; own '' client 10.77.0.1"),
+        elsewhere!("EOPNOTSUPP", "veth-absent"),
+        elsewhere!("EAFNOSUPPORT", "netlink-absent"),
+        elsewhere!("EADDRINUSE", "port-used"),
+        elsewhere!("EADDRNOTAVAIL", "address-foreign"),
+        elsewhere!("ECONNREFUSED", "connection-refused"),
+        elsewhere!("ENETUNREACH", "connection-unreachable"),
     ]
 }
