@@ -132,12 +132,8 @@ fn make_copy() -> Result<PathBuf> {
     fs::create_dir_all(&copy)?;
     let script = r#"
         set -e
+        find "$1" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
         git ls-files -z --cached --others --exclude-standard |
-            tar --null --ignore-failed-read -cf - -T - 2> /dev/null | tar -xf - -C "$1"
-        cd "$1"
-        rm -rf .git steps
-        cd - > /dev/null
-        git ls-files -z --cached --others --exclude-standard steps |
             tar --null --ignore-failed-read -cf - -T - 2> /dev/null | tar -xf - -C "$1"
         cd "$1"
         git init -q . && git add -A
