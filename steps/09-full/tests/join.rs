@@ -24,7 +24,7 @@ const PUBLISHED: &str = "4712:4711";
 const GREETING: &str = "Received 25 bytes :hello from the other side";
 
 fn main() -> ExitCode {
-    chapter("09-full", [found(), joined(), reached()].concat())
+    chapter("09-full", [found(), joined(), reached(), in_background()].concat())
 }
 
 fn found() -> Vec<harness::Claim> {
@@ -243,6 +243,55 @@ fn reached() -> Vec<harness::Claim> {
                 .satisfies("no greeting", |line| *line != GREETING)
         }),
     ]
+}
+
+fn in_background() -> Vec<harness::Claim> {
+    vec![
+        holds("a container in the background outlives its shell, until it is stopped", |step| {
+            let launch = step.launch().option("--name", "bg").flag("--detach");
+            let started = launch.attempt(&["sh", "-c", "echo said; exec sleep 30"])?;
+            step.expect("printed", started.line()).equals("bg")?;
+            step.expect("names", names(step)?).equals(["bg"])?;
+            let _ = wait_until("it speaks", Duration::from_secs(2), || {
+                Ok(containers(step, &["logs", "bg"])?.line() == "said")
+            });
+            step.expect("its log", containers(step, &["logs", "bg"])?.line()).equals("said")?;
+            step.expect("stop", containers(step, &["stop", "bg"])?.code()).equals(0)?;
+            step.expect("names", names(step)?.len()).equals(0)?;
+            step.expect("wait", containers(step, &["wait", "bg"])?.code()).equals(143)
+        }),
+        holds("one that does not end by itself is killed", |step| {
+            let launch = step.launch().option("--name", "bg").flag("--detach");
+            launch.attempt(&["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])?;
+            step.expect("stop", containers(step, &["stop", "-t", "1", "bg"])?.code()).equals(0)?;
+            step.expect("names", names(step)?.len()).equals(0)?;
+            step.expect("wait", containers(step, &["wait", "bg"])?.code()).equals(137)
+        }),
+        holds(
+            "a start that fails in the background has its exit code, and leaves no log",
+            |step| {
+                let launch = step.launch().option("--name", "bg").flag("--detach");
+                step.expect("exit code", launch.attempt(&["nothing"])?.code()).equals(127)?;
+                step.expect("logs", containers(step, &["logs", "bg"])?.code()).equals(125)
+            },
+        ),
+        introduces("a log is at most two mebibytes, and ends with what was said last", |step| {
+            let launch = step.launch().option("--name", "bg").flag("--detach");
+            let say = "sleep 1; i=0; while [ $i -lt 60000 ]; do i=$((i+1)); \
+                       echo $i 3456789 123456789 123456789 123456789 123456789; done";
+            launch.attempt(&["sh", "-c", say])?;
+            step.expect("wait", containers(step, &["wait", "bg"])?.code()).equals(0)?;
+            let log = containers(step, &["logs", "bg"])?.stdout;
+            step.expect("bytes", log.len())
+                .satisfies("1 to 2 MiB", |length| (1 << 20..=2 << 20).contains(length))?;
+            let last = log.lines().last().unwrap_or_default().split(' ').next();
+            step.expect("last line", last).equals(Some("60000"))
+        }),
+    ]
+}
+
+fn containers(step: &Step, words: &[&str]) -> Result<Output> {
+    step.on_host().attempt(&[&[CONTAINERS], words].concat())
 }
 
 fn named(step: &Step) -> Result<Container> {

@@ -119,7 +119,7 @@ fn what_an_ended_container_said_last_arrives() {
 
 #[test]
 fn a_client_that_never_ends_does_not_hold_up_the_end() {
-    let port = server(|client| drop(client));
+    let port = server(drop);
     let forwarder = Forwarder::new(Protocol::Tcp, port);
     let mut client = forwarder.client();
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
