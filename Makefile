@@ -83,7 +83,7 @@ step-%: ready
 
 diff-%:
 	@$(known)
-	@tools/diff $(name) '$(prev)' $(ROOM)
+	@$(say_open); $(go_to_course); $(CURDIR)/tools/diff $(name) '$(prev)' $(ROOM)
 
 trace-%: ready
 	@$(known)

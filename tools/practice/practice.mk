@@ -57,4 +57,8 @@ test-practice: build
 practising = [ -x $(PRACTICE) ] && $(PRACTICE) status --quiet '$*'
 say_open   = if [ -x $(PRACTICE) ]; then $(PRACTICE) status | sed 's/^/Note: /' >&2; fi
 
+# For what shows the course: goes to the course's version of the tree while the learner's is another.
+go_to_course = if [ -x $(PRACTICE) ] && $(PRACTICE) status --quiet; then \
+    rm -rf target/original && $(PRACTICE) original target/original && cd target/original; fi
+
 .PHONY: FORCE tried progress course hand-in grade test-practice
