@@ -82,7 +82,7 @@ pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
     let sets = options.capabilities.sets(options.process.is_root());
     capabilities::limit(&sets)?;
     pid::die_with(launcher)?; // once more: the ids may have changed
-    inheritance::close_files(&[]);
+    inheritance::close_files(launcher);
     seccomp::no_new_privs()?;
     if options.seccomp.filters() { seccomp::load(&sets.bounding) } else { Ok(()) }
 }

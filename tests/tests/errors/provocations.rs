@@ -1,7 +1,7 @@
 //! How each row of the table is provoked: a script for sh(1), run on a host of its own, that ends
 //! as the program does which prints the hint.
 //!
-//! What another machine would answer is answered by the program `refuse`. What it would show is
+//! What another machine would answer is answered by the program `inject-errno`. What it would show is
 //! mounted over what this one shows: the table believes the kernel's files only, so such a file is
 //! one of the kernel's too.
 
@@ -43,7 +43,7 @@ fn unexplained(script: &'static str) -> Provocation {
 /// The answer of these rows, given to an operation that has no row.
 macro_rules! elsewhere {
     ($errno:literal, $($row:literal),+) => {
-        $crate::provocations::unexplained(concat!("refuse pipe2=", $errno, " -- 05-user $ROOTFS true"))
+        $crate::provocations::unexplained(concat!("inject-errno pipe2=", $errno, " -- 05-user $ROOTFS true"))
             .not(&[$($row),+])
     };
 }

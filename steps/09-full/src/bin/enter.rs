@@ -1,7 +1,6 @@
 //! enter: a second command in a container that runs already, under the same limits.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd};
 use std::process::ExitCode;
 
 use full::confine::{inheritance, program};
@@ -38,11 +37,10 @@ fn main() -> ExitCode {
             let rights = join::rights(&container)?;
             rights.take_ids(&container)?;
             terminal.join()?;
-            inheritance::close_files(&[caller.as_fd().as_raw_fd()]);
+            inheritance::close_files(caller);
             inheritance::reset_session(&args.process)?;
             rights.keep_only()?;
             pid::die_with(caller)?;
-            inheritance::close_files(&[]);
             life::become_payload(&args.command)
         })?;
         terminal.wait(process)

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{stderr, stdin, stdout};
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -14,6 +14,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::prctl;
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, getuid, isatty, setgroups, setresgid, setresuid};
+use pid::Launcher;
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -137,11 +138,13 @@ pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
     caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
 }
 
-/// Closes all but standard input, output and error, and `kept`.
-pub fn close_files(kept: &[RawFd]) {
+/// Closes all but standard input, output and error, and the pipe that shows the launcher's end. That
+/// is closed when the payload is executed.
+pub fn close_files(launcher: &Launcher) {
+    let kept = launcher.as_fd().as_raw_fd();
     // SAFETY: closes descriptors that nothing uses any more: this process soon executes the payload
     // or ends.
-    unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, kept) };
+    unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &[kept]) };
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

@@ -23,13 +23,13 @@ pub fn cgroups() -> Vec<Provocation> {
         )
         .only(Root)
         .not(&["groups-read-only-here", "groups-not-delegated"]),
-        provoke("groups-of-others", "own v2 refuse $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
+        provoke("groups-of-others", "own v2 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
             .only(User)
             .not(&["groups-of-root", "groups-closed"]),
-        provoke("groups-of-root", "own v1 refuse $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
+        provoke("groups-of-root", "own v1 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
             .only(User)
             .not(&["groups-of-others", "groups-closed"]),
-        provoke("groups-closed", "own v1 refuse $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
+        provoke("groups-closed", "own v1 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true")
             .only(Root)
             .not(&["groups-of-others", "groups-of-root"]),
         provoke(
@@ -40,16 +40,16 @@ pub fn cgroups() -> Vec<Provocation> {
         provoke("groups-read-only", "own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup --pids 9 $ROOTFS true")
             .cured_by("own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup $ROOTFS true")
             .not(&["disk-read-only"]),
-        provoke("groups-too-many", "own v1 refuse $MKDIR=EAGAIN -- 08-cgroup --pids 9 $ROOTFS true")
+        provoke("groups-too-many", "own v1 inject-errno $MKDIR=EAGAIN -- 08-cgroup --pids 9 $ROOTFS true")
             .not(&["processes-limit"]),
-        provoke("groups-used-up", "own v1 refuse $MKDIR=ENOSPC -- 08-cgroup --pids 9 $ROOTFS true")
+        provoke("groups-used-up", "own v1 inject-errno $MKDIR=ENOSPC -- 08-cgroup --pids 9 $ROOTFS true")
             .not(&["namespaces-limit"]),
         // Five bytes are written once, `+pids`; with root's ids the line of a map would have as
         // many.
-        provoke("group-busy", "own v2 refuse write:2:5=EBUSY -- 08-cgroup --pids 9 $ROOTFS true").only(User),
-        provoke("group-realtime", "OWN=--net; own v2 refuse write:2:4=EINVAL -- 08-cgroup --cpus 0.5 $ROOTFS true")
+        provoke("group-busy", "own v2 inject-errno write:2:5=EBUSY -- 08-cgroup --pids 9 $ROOTFS true").only(User),
+        provoke("group-realtime", "OWN=--net; own v2 inject-errno write:2:4=EINVAL -- 08-cgroup --cpus 0.5 $ROOTFS true")
             .only(Root),
-        provoke("group-threaded", "own v2 refuse write:2:5=EOPNOTSUPP -- 08-cgroup --pids 9 $ROOTFS true").only(User),
+        provoke("group-threaded", "own v2 inject-errno write:2:5=EOPNOTSUPP -- 08-cgroup --pids 9 $ROOTFS true").only(User),
         provoke("memory-refused", "prlimit --as=100000000 mem-hog 1G").cured_by("prlimit --as=100000000 mem-hog 8M"),
         provoke(
             "quota-above",
@@ -72,23 +72,23 @@ pub fn anything() -> Vec<Provocation> {
     vec![
         provoke(
             "call-wsl",
-            "own 'show 4.4.0-Microsoft /proc/sys/kernel/osrelease' refuse pipe2=ENOSYS -- 05-user $ROOTFS true",
+            "own 'show 4.4.0-Microsoft /proc/sys/kernel/osrelease' inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true",
         )
         .not(&["call-too-new", "call-filtered", "call-absent"]),
-        provoke("call-too-new", "setarch --uname-2.6 refuse pipe2=ENOSYS -- 05-user $ROOTFS true")
+        provoke("call-too-new", "setarch --uname-2.6 inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true")
             .not(&["call-wsl", "call-filtered", "call-absent"]),
-        provoke("call-filtered", "refuse openat2=ENOSYS -- 06-mount $ROOTFS true")
+        provoke("call-filtered", "inject-errno openat2=ENOSYS -- 06-mount $ROOTFS true")
             .not(&["call-wsl", "call-too-new", "call-absent"]),
         provoke(
             "call-absent",
             "own 'mount -t tmpfs none $TMP; echo Seccomp: 2 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
-                refuse pipe2=ENOSYS -- 05-user $ROOTFS true",
+                inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true",
         )
         .not(&["call-wsl", "call-too-new", "call-filtered", "seccomp-not-built"]),
         provoke(
             "selinux",
             "own 'mount -t tmpfs none /sys/fs; mkdir /sys/fs/selinux; show 1 /sys/fs/selinux/enforce' \
-                refuse pipe2=EACCES -- 05-user $ROOTFS true",
+                inject-errno pipe2=EACCES -- 05-user $ROOTFS true",
         )
         .not(&["rootfs-closed"]),
         provoke("files-limit", "prlimit --nofile=4 05-user $ROOTFS true")

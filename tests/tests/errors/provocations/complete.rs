@@ -6,14 +6,13 @@ use super::{Provocation, elsewhere, provoke, unexplained};
 
 pub fn complete() -> Vec<Provocation> {
     vec![
-        provoke("keys-used-up", "refuse keyctl=EDQUOT -- 09-full $ONE $ROOTFS true"),
-        provoke("seccomp-not-built", "refuse seccomp:0:1=EINVAL seccomp:0:2=EINVAL -- 09-full $ONE $ROOTFS true")
-            .cured_by("refuse seccomp:0:1=EINVAL -- 09-full $ONE --seccomp off $ROOTFS true"),
-        unexplained("refuse seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true").not(&["seccomp-not-built"]),
+        provoke("keys-used-up", "inject-errno keyctl=EDQUOT -- 09-full $ONE $ROOTFS true"),
+        provoke("seccomp-not-built", "inject-errno seccomp:0:1=EINVAL seccomp:0:2=EINVAL -- 09-full $ONE $ROOTFS true")
+            .cured_by("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE --seccomp off $ROOTFS true"),
+        unexplained("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true").not(&["seccomp-not-built"]),
         provoke("volume-absent", "09-full --volume /no/such:/tmp $ROOTFS true").not(&["rootfs-absent"]),
-        provoke("volume-closed", "mkdir -p $DIR/own/data; chmod 700 $DIR/own; 09-full --volume $DIR/own/data:/mnt $ROOTFS true")
-            .cured_by("chmod o+x $DIR/own; 09-full --volume $DIR/own/data:/mnt $ROOTFS true")
-            .only(Root)
+        provoke("volume-closed", "[ ! -x /root ] || skip '/root is open to all'; 09-full --volume /root/x:/mnt $ROOTFS true")
+            .only(User)
             .not(&["mounts-closed", "mounts-apparmor", "selinux"]),
         provoke("volume-file-and-directory", "09-full --volume /etc/passwd:/tmp $ROOTFS true")
             .cured_by("09-full --volume /etc:/tmp $ROOTFS true")
@@ -44,18 +43,18 @@ pub fn complete() -> Vec<Provocation> {
             enter of-root true; code=$?; kill $!; wait $!; exit $code",
         )
         .only(Root),
-        provoke("no-strict-mode", "refuse $MKDIR=EPERM -- seccomp-demo strict")
-            .cured_by("refuse $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]")
+        provoke("no-strict-mode", "inject-errno $MKDIR=EPERM -- seccomp-demo strict")
+            .cured_by("inject-errno $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]")
             .not(&["seccomp-not-built"]),
         provoke("no-terminal", "typist hello").not(&["container-absent", "newuidmap-refused"]),
         provoke(
             "no-typing",
             "command -v script >/dev/null || skip 'script(1) is not installed'
-            own 'show 0 /proc/sys/dev/tty/legacy_tiocsti' script -qec 'refuse ioctl:1:0x5412=EIO -- typist hello' /dev/null",
+            own 'show 0 /proc/sys/dev/tty/legacy_tiocsti' script -qec 'inject-errno ioctl:1:0x5412=EIO -- typist hello' /dev/null",
         ),
         unexplained(
             "command -v script >/dev/null || skip 'script(1) is not installed'
-            own 'show 1 /proc/sys/dev/tty/legacy_tiocsti' script -qec 'refuse ioctl:1:0x5412=EIO -- typist hello' /dev/null",
+            own 'show 1 /proc/sys/dev/tty/legacy_tiocsti' script -qec 'inject-errno ioctl:1:0x5412=EIO -- typist hello' /dev/null",
         )
         .not(&["no-typing"]),
         elsewhere!("EDQUOT", "keys-used-up"),

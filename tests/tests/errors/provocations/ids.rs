@@ -21,10 +21,10 @@ pub fn queues() -> Vec<Provocation> {
         ),
         provoke("queue-closed", "own '' queue send /two/slashes x").cured_by("own '' queue send /mine x"),
         provoke("queue-bytes", "own '' prlimit --msgqueue=1 queue send /one x"),
-        provoke("queue-limit", "own '' refuse mq_open=ENOSPC -- queue send /one x"),
-        provoke("queue-limit", "own '' refuse msgget=ENOSPC -- queue send 7 x"),
+        provoke("queue-limit", "own '' inject-errno mq_open=ENOSPC -- queue send /one x"),
+        provoke("queue-limit", "own '' inject-errno msgget=ENOSPC -- queue send 7 x"),
         // With as many open files as it may have.
-        provoke("files-limit", "own '' refuse mq_open=EMFILE dup=EMFILE -- queue send /one x").not(&["queue-bytes"]),
+        provoke("files-limit", "own '' inject-errno mq_open=EMFILE dup=EMFILE -- queue send /one x").not(&["queue-bytes"]),
         elsewhere!("ENOENT", "queue-absent"),
         elsewhere!("EAGAIN", "queue-empty", "queue-full"),
         elsewhere!("EACCES", "queue-closed"),
@@ -60,7 +60,7 @@ pub fn ids() -> Vec<Provocation> {
             "command -v strace >/dev/null || skip 'strace is not installed'
             own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 strace -f -o /dev/null 09-full $ROOTFS true",
         )
         .cured_by("strace -f -o /dev/null 09-full $ONE $ROOTFS true")
@@ -70,7 +70,7 @@ pub fn ids() -> Vec<Provocation> {
             "newuidmap-powerless",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 setpriv --no-new-privs 09-full $ROOTFS true",
         )
         .cured_by("setpriv --no-new-privs 09-full $ONE $ROOTFS true")
@@ -80,7 +80,7 @@ pub fn ids() -> Vec<Provocation> {
             "newuidmap-not-set-user-id",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 09-full $ROOTFS true",
         )
         .not(&["newuidmap-traced", "newuidmap-powerless", "newuidmap-refused"])
@@ -89,20 +89,20 @@ pub fn ids() -> Vec<Provocation> {
             "newuidmap-refused",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 09-full $ROOTFS true",
         )
         .not(&["newuidmap-traced", "newuidmap-powerless", "newuidmap-not-set-user-id"])
         .only(User),
-        provoke("idmap-too-old", "setarch --uname-2.6 refuse mount_setattr=ENOSYS -- 09-full $ROOTFS true")
+        provoke("idmap-too-old", "setarch --uname-2.6 inject-errno mount_setattr=ENOSYS -- 09-full $ROOTFS true")
             .only(Root)
             .code(0)
             .not(&["call-filtered", "call-absent"]),
-        provoke("call-filtered", "refuse mount_setattr=ENOSYS -- 09-full $ROOTFS true")
+        provoke("call-filtered", "inject-errno mount_setattr=ENOSYS -- 09-full $ROOTFS true")
             .only(Root)
             .code(0)
             .not(&["idmap-too-old", "call-too-new"]),
-        provoke("idmap-filesystem", "refuse mount_setattr=EINVAL -- 09-full $ROOTFS true")
+        provoke("idmap-filesystem", "inject-errno mount_setattr=EINVAL -- 09-full $ROOTFS true")
             .only(Root)
             .code(0)
             .not(&["namespaces-invalid"]),

@@ -12,20 +12,20 @@ pub fn mounts() -> Vec<Provocation> {
         provoke("sys-covered", "own 'mount -t tmpfs none /sys/kernel' 07-net $ROOTFS true")
             .cured_by("own 'mount -t tmpfs none /sys/kernel' 06-mount $ROOTFS true")
             .not(&["proc-covered", "mounts-filtered"]),
-        provoke("pivot-impossible", "refuse pivot_root=EINVAL -- 06-mount $ROOTFS true").not(&["id-not-mapped"]),
-        provoke("filesystem-unknown", "refuse fsopen=ENODEV -- 06-mount $ROOTFS true"),
-        provoke("mounts-limit", "refuse move_mount=ENOSPC -- 06-mount $ROOTFS true")
+        provoke("pivot-impossible", "inject-errno pivot_root=EINVAL -- 06-mount $ROOTFS true").not(&["id-not-mapped"]),
+        provoke("filesystem-unknown", "inject-errno fsopen=ENODEV -- 06-mount $ROOTFS true"),
+        provoke("mounts-limit", "inject-errno move_mount=ENOSPC -- 06-mount $ROOTFS true")
             .not(&["namespaces-limit", "disk-full"]),
-        provoke("mounts-filtered", "refuse mount:3:0x44000=EPERM -- 06-mount $ROOTFS true")
+        provoke("mounts-filtered", "inject-errno mount:3:0x44000=EPERM -- 06-mount $ROOTFS true")
             .not(&["proc-covered", "sys-covered", "userns-filtered"]),
-        provoke("mounts-filtered", "refuse pivot_root=EPERM -- 06-mount $ROOTFS true"),
+        provoke("mounts-filtered", "inject-errno pivot_root=EPERM -- 06-mount $ROOTFS true"),
         provoke(
             "mounts-apparmor",
             "own 'mount -t tmpfs none /sys/module; mkdir -p /sys/module/apparmor/parameters
-                show Y /sys/module/apparmor/parameters/enabled' refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
+                show Y /sys/module/apparmor/parameters/enabled' inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
         )
         .not(&["mounts-closed", "selinux"]),
-        provoke("mounts-closed", "refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true")
+        provoke("mounts-closed", "inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true")
             .not(&["mounts-apparmor", "rootfs-closed"]),
         elsewhere!("EINVAL", "pivot-impossible"),
         elsewhere!("ENODEV", "filesystem-unknown"),
@@ -41,11 +41,10 @@ pub fn network() -> Vec<Provocation> {
         // has.
         provoke(
             "veth-absent",
-            "refuse sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
+            "inject-errno sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
         )
         .not(&["group-threaded"]),
-        provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
-        provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- containers"),
+        provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
         provoke(
             "address-used",
             "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true",
@@ -53,11 +52,11 @@ pub fn network() -> Vec<Provocation> {
         .cured_by("07-net --ip 10.78.0.2/24 $ROOTFS true")
         .only(Root)
         .not(&["subnets-used", "port-used"]),
-        provoke("subnets-used", "refuse bind=EADDRINUSE -- 07-net $ROOTFS true")
+        provoke("subnets-used", "inject-errno bind=EADDRINUSE -- 07-net $ROOTFS true")
             .not(&["address-used", "port-used"]),
         provoke("port-used", "09-full --publish 18080:80 --publish 18080:81 $ROOTFS true"),
         provoke("port-reserved", "timeout 5 server 80").only(User).not(&["rootfs-closed"]),
-        unexplained("refuse bind=EACCES -- server 18080").only(Root).not(&["port-reserved"]),
+        unexplained("inject-errno bind=EACCES -- server 18080").only(Root).not(&["port-reserved"]),
         provoke("address-foreign", "09-full --publish 192.0.2.1:18080:80 $ROOTFS true"),
         provoke("connection-refused", "client 127.0.0.1 1"),
         provoke("connection-unreachable", "OWN=--net; own '' client 10.77.0.1"),

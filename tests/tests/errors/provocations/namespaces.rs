@@ -25,13 +25,13 @@ pub fn namespaces() -> Vec<Provocation> {
             .not(&["userns-chroot", "userns-debian", "userns-forbidden"]),
         provoke(
             "userns-debian",
-            "own 'show 0 /proc/sys/kernel/unprivileged_userns_clone' refuse clone3=EPERM -- 05-user $ROOTFS true",
+            "own 'show 0 /proc/sys/kernel/unprivileged_userns_clone' inject-errno clone3=EPERM -- 05-user $ROOTFS true",
         )
         .not(&["userns-chroot", "userns-unmapped", "userns-apparmor", "userns-filtered"]),
         provoke(
             "userns-apparmor",
             "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
-                refuse clone3=EACCES -- 05-user $ROOTFS true",
+                inject-errno clone3=EACCES -- 05-user $ROOTFS true",
         )
         .not(&["userns-forbidden"]),
         provoke(
@@ -41,14 +41,14 @@ pub fn namespaces() -> Vec<Provocation> {
         provoke(
             "userns-apparmor",
             "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
-                refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
+                inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
         ),
         provoke(
             "userns-apparmor",
             "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
-                refuse sendto=EPERM -- 07-net $ROOTFS true",
+                inject-errno sendto=EPERM -- 07-net $ROOTFS true",
         ),
-        provoke("userns-filtered", "refuse clone3=EPERM -- 05-user $ROOTFS true").not(&[
+        provoke("userns-filtered", "inject-errno clone3=EPERM -- 05-user $ROOTFS true").not(&[
             "userns-chroot",
             "userns-unmapped",
             "userns-debian",
@@ -56,13 +56,13 @@ pub fn namespaces() -> Vec<Provocation> {
             "namespaces-not-root",
             "namespaces-unable",
         ]),
-        provoke("userns-filtered", "refuse clone3=ENOSYS clone=EPERM -- 05-user $ROOTFS true"),
-        provoke("userns-filtered", "refuse unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
-        provoke("userns-filtered", "refuse keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
+        provoke("userns-filtered", "inject-errno clone3=ENOSYS clone=EPERM -- 05-user $ROOTFS true"),
+        provoke("userns-filtered", "inject-errno unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
+        provoke("userns-filtered", "inject-errno keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
         provoke(
             "userns-forbidden",
             "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
-                refuse clone3=EPERM -- 05-user $ROOTFS true",
+                inject-errno clone3=EPERM -- 05-user $ROOTFS true",
         )
         .not(&["userns-filtered", "userns-chroot"]),
         provoke("namespaces-not-root", "02-pid $ROOTFS true")
@@ -86,19 +86,19 @@ pub fn namespaces() -> Vec<Provocation> {
         provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ONE $ROOTFS true"),
         provoke(
             "namespaces-wsl",
-            "own 'show 4.4.0-Microsoft /proc/sys/kernel/osrelease' refuse clone3=EINVAL -- 05-user $ROOTFS true",
+            "own 'show 4.4.0-Microsoft /proc/sys/kernel/osrelease' inject-errno clone3=EINVAL -- 05-user $ROOTFS true",
         ),
         provoke(
             "userns-not-built",
-            "own 'mount -t tmpfs none /proc/$$/ns' refuse clone3=EINVAL -- 05-user $ROOTFS true",
+            "own 'mount -t tmpfs none /proc/$$/ns' inject-errno clone3=EINVAL -- 05-user $ROOTFS true",
         ),
         provoke(
             "namespaces-not-built",
             "own 'mount -t tmpfs none /proc/$$/ns; touch /proc/$$/ns/user /proc/$$/ns/pid' \
-                refuse clone3=EINVAL -- 05-user $ROOTFS true",
+                inject-errno clone3=EINVAL -- 05-user $ROOTFS true",
         )
         .not(&["userns-not-built", "namespaces-wsl", "namespaces-invalid"]),
-        provoke("namespaces-invalid", "refuse clone3=EINVAL -- 05-user $ROOTFS true").not(&[
+        provoke("namespaces-invalid", "inject-errno clone3=EINVAL -- 05-user $ROOTFS true").not(&[
             "namespaces-wsl",
             "userns-not-built",
             "namespaces-not-built",

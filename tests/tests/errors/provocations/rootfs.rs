@@ -13,7 +13,7 @@ pub fn rootfs() -> Vec<Provocation> {
             .cured_by("setpriv --bounding-set=-sys_chroot 05-user $ROOTFS true")
             .only(Root)
             .not(&["chroot-not-root", "chroot-forbidden"]),
-        provoke("chroot-forbidden", "refuse chroot=EPERM -- 01-chroot $ROOTFS true")
+        provoke("chroot-forbidden", "inject-errno chroot=EPERM -- 01-chroot $ROOTFS true")
             .only(Root)
             .not(&["chroot-not-root", "chroot-unable", "namespaces-unable"]),
         provoke("rootfs-absent", "01-chroot $ROOTFS/absent true").only(Root),
@@ -61,7 +61,7 @@ pub fn rootfs() -> Vec<Provocation> {
 
 pub fn building() -> Vec<Provocation> {
     vec![
-        provoke("no-links", "refuse symlinkat=EPERM -- rootfs --to $DIR/tree")
+        provoke("no-links", "inject-errno symlinkat=EPERM -- rootfs --to $DIR/tree")
             .not(&["chroot-forbidden"]),
         provoke("disk-full", "own 'mount -t tmpfs -o size=1m none $TMP' rootfs --to $TMP/tree")
             .cured_by("rootfs --to $DIR/elsewhere")
@@ -116,11 +116,11 @@ pub fn command() -> Vec<Provocation> {
         // The longest word that reaches the step is too long once the line of the script is added.
         provoke(
             "exec-too-long",
-            "{ printf '#!/bin/sh '; printf %0200d 0; echo; } > $DIR/script; chmod +x $DIR/script
+            "{ printf '#!/bin/sh '; printf %0240d 0; echo; } > $DIR/script; chmod +x $DIR/script
             run() { env -i $(command -v prlimit) --stack=524288 \"$@\"; }
             for length in $(seq 131000 -40 120000); do
                 word=$(printf %0${length}d 0)
-                run $(command -v 05-user) --help $word >/dev/null 2>&1 || continue
+                run $(command -v 05-user) --help $DIR /script $word >/dev/null 2>&1 || continue
                 run $(command -v 05-user) $DIR /script $word; exit
             done",
         )
