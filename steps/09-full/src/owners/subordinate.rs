@@ -104,10 +104,8 @@ fn can_run_newuidmap() -> bool {
         status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"));
     let powerless = traced || prctl::get_no_new_privs().unwrap_or(false);
     if powerless {
-        common::print_stderr(
-            "warning: newuidmap has no rights under a tracer or after no_new_privs; the container \
-             has one id instead of 65536",
-        );
+        let failure = Failure::new("newuidmap would have no rights").of(Operation::RunNewuidmap);
+        common::warn(&failure.into(), "the container has one id instead of 65536");
     }
     !powerless
 }

@@ -63,6 +63,7 @@ pub fn ids() -> Vec<Provocation> {
                 printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 strace -f -o /dev/null 09-full $ROOTFS true",
         )
+        .code(0)
         .cured_by("strace -f -o /dev/null 09-full $ONE $ROOTFS true")
         .not(&["newuidmap-powerless", "newuidmap-not-set-user-id", "newuidmap-refused"])
         .only(User),
@@ -73,6 +74,7 @@ pub fn ids() -> Vec<Provocation> {
                 printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 setpriv --no-new-privs 09-full $ROOTFS true",
         )
+        .code(0)
         .cured_by("setpriv --no-new-privs 09-full $ONE $ROOTFS true")
         .not(&["newuidmap-traced", "newuidmap-not-set-user-id", "newuidmap-refused"])
         .only(User),
