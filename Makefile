@@ -1,19 +1,24 @@
 # make prints this help; every target works from a fresh clone
 #
-#   make doctor      will it work here? chapter by chapter, and what mends the rest   [FORMAT=json]
-#   make deps        install the programs that the course uses and this machine lacks  [YES=1]
+#   make doctor      does the course work here? chapter by chapter, with what to do     [FORMAT=json]
+#   make deps        install the programs that the course uses and this machine lacks   [YES=1]
 #
 #   make step-NN     build and run step NN: 01 to 09       [CMD="ps ax"] [ARGS="--hostname web"] [ROOTFS=DIR]
-#   make diff-NN     what chapter NN changes against the one before
+#   make diff-NN     what chapter NN adds to the one before; of 09 also one room        [ROOM=confine]
 #   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
 #   make check-NN    what chapter NN claims, claim by claim     [VERBOSE=1] [FORMAT=json|tap] [SUDO=sudo]
 #   make check       all chapters, with a table at the end
+#   make practice-NN   build the chapter's mechanism yourself: the next exercise [EX=name, EX=all: the library, EX=main]
+#   make bug-NN      something is broken in step NN: find it                            [N=2]
+#   make watch-NN    judge what you write at each save; check-NN: once
+#   make hint-NN     one hint more each time; solution-NN: how the course does it; reset-NN: back [ALL=1]
+#   make progress    which exercises are done
 #   make escape-NN   what an attacker can do inside step NN, and which chapter stops it     [VERBOSE=1]
 #   make escape      all attacks on all steps, and on the other runtimes that are installed     [SUDO=sudo]
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
-#   make book        the book, in docs/book (mdbook is installed for that)
+#   make book        the book, in docs/book (mdbook is installed for that)   [OPEN=1]
 #   make test        check every claim of every chapter on this machine
 #   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
 #   make test-vm     the claims on other kernels, and on other layouts of cgroups       [KERNELS="6.1 6.12 5.10"]
@@ -29,63 +34,80 @@ ROOTFS    ?= target/rootfs/host
 ARGS      ?=
 CMD       ?=
 
-# 01 to 04 need root, as their chapters explain. Everything is built as you; sudo stands before the one program alone.
+# 01 to 04 need root, as their chapters explain. Everything is built as you; sudo runs only the step itself.
 ROOT_STEPS := 01 02 03 04
 sudo = $(if $(filter 0,$(shell id -u)),,$(if $(filter $*,$(ROOT_STEPS)),sudo))
-name = $(notdir $(wildcard steps/$*-*))
-prev = $(lastword $(filter-out $(name) $(later),$(STEPS)))
-STEPS := $(notdir $(sort $(wildcard steps/0*)))
-later = $(shell for step in $(STEPS); do [ $$step \> $(name) ] && echo $$step; done)
+STEPS := $(shell sed -n 's/^\([0-9][^ ]*\) .*/\1/p' steps/chapters)
+name = $(filter $*-%,$(STEPS))
+later = $(shell sed -n '/^$(name) /,$$ s/^\([0-9][^ ]*\) .*/\1/p' steps/chapters)
+prev = $(lastword $(filter-out $(later),$(STEPS)))
+known = $(if $(name),,echo "There is no step $*. The steps are: $(STEPS)" >&2; exit 2)
+
+include tools/practice/practice.mk
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-build:
-	@[ -e $(BIN)/09-full ] || echo "Building; the first time takes a minute or two." >&2
+# Names the programs that this machine lacks, and stops only where nothing can be built.
+ready:
+	@tools/install-tools
+	@tools/toolchain.sh
+
+build: ready
+	@$(say_open)
+	@[ -e $(BIN)/check ] || echo "Building; the first time takes a minute or two." >&2
 	@cargo build --quiet --workspace
 
 # Another ROOTFS is taken as it is.
-rootfs: build
-	@$(if $(filter target/rootfs/host,$(ROOTFS)),$(BIN)/rootfs $(ADD:%=--add %) $(if $(filter rootfs,$(MAKECMDGOALS)),,>/dev/null))
+tree = $(if $(filter target/rootfs/host,$(ROOTFS)),$(BIN)/rootfs $(ADD:%=--add %) $(if $(filter rootfs,$(MAKECMDGOALS)),,>/dev/null))
 
-step-%: rootfs
-	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
-	@$(sudo) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(value CMD)
+rootfs: build
+	@$(tree)
+
+# A step is built with what it needs: the tool that makes root filesystems, and the programs that run inside so far.
+inside = $(foreach step,$(prev_and_name),$(if $(wildcard steps/$(step)/src/bin/*.rs),--package step-$(step)))
+prev_and_name = $(filter-out $(filter-out $(name),$(later)),$(STEPS))
+programs = $(basename $(notdir $(wildcard $(prev_and_name:%=steps/%/src/bin/*.rs))))
+build-step = [ -e $(BIN)/$(name) ] || echo "Building; the first time takes half a minute." >&2; \
+    cargo build --quiet --package rootfs --bin rootfs --package step-$(name) --bin $(name) $(inside) $(programs:%=--bin %)
+
+# With a command, its exit code counts. A shell's is that of whatever was typed last, and no failure of the course.
+step-%: ready
+	@$(known)
+	@$(build-step)
+	@$(tree)
+	@$(if $(sudo),tools/need-sudo $(name))
+	@$(if $(value CMD),$(sudo),tools/shell $(sudo)) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(value CMD)
 
 diff-%:
-	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
-	@git --no-pager diff --no-index $(if $(prev),steps/$(prev)/src/main.rs,/dev/null) steps/$(name)/src/main.rs || true
-	@for file in $(wildcard steps/$(name)/src/lib.rs) \
-	    $(filter-out %/lib.rs %/main.rs %/tests.rs,$(wildcard steps/$(name)/src/*.rs)) $(wildcard steps/$(name)/src/bin/*.rs); do \
-	    git --no-pager diff --no-index /dev/null $$file || true; done
+	@$(known)
+	@tools/diff $(name) '$(prev)' $(ROOM)
 
-# strace(1) is asked for these calls; of those that every program makes by the dozen, only what concerns a container.
-CALLS := clone3,unshare,execve,wait4,chroot,chdir,fchdir,prctl,sethostname,setdomainname,setgroups,setresuid,setresgid,$\
-    mount,umount2,pivot_root,openat2,mkdir,rmdir,sendto,openat,write
-NOISE := (openat|write|prctl)\(|execve\(.*ENOENT|--- SIGCHLD|\+\+\+
-SHOWN := /(uid_map|gid_map|setgroups|tasks|container-[0-9]+)|PDEATHSIG
-
-trace-%: rootfs
-	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
-	@command -v strace >/dev/null || { echo "strace is not installed: sudo apt install strace" >&2; exit 1; }
-	@: > target/trace-$*   # ours, even where strace runs as root
-	@$(sudo) strace -f -y -s 64 -o target/trace-$* -e trace=$(CALLS) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(or $(value CMD),true); \
-	    code=$$?; awk '!/$(subst /,\/,$(NOISE))/ || /$(subst /,\/,$(SHOWN))/' target/trace-$*; exit $$code
+trace-%: ready
+	@$(known)
+	@$(build-step)
+	@$(tree)
+	@$(if $(sudo),tools/need-sudo $(name))
+	@tools/trace '$(sudo)' $* $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(or $(value CMD),true)
 
 # The built claims of these packages, in the order of the chapters: cargo alone knows their names.
 claims = cargo test --quiet --no-run $(1) --test claims && \
     $(SUDO) $(BIN)/check $(if $(FORMAT),--format $(FORMAT)) $(if $(VERBOSE),--verbose) \
     $$(cargo test --quiet --no-run $(1) --test claims --message-format=json | sort | sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p')
 
-check-%: rootfs
-	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+# In the middle of an exercise only this step is built, and practice shows what comes first.
+check-%:
+	@$(known)
+	@if $(practising); then $(MAKE) tried && $(PRACTICE) check '$*' $(call option,$(SUDO),--sudo); else $(MAKE) claims-$*; fi
+
+claims-%: rootfs
 	@$(call claims,-p step-$(name))
 
 check: rootfs
 	@$(call claims,--workspace)
 
 escape-%: rootfs
-	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
+	@$(known)
 	@$(sudo) $(BIN)/attack $* $(if $(VERBOSE),--verbose)
 
 # The page of the book has what root sees as well.
@@ -122,22 +144,22 @@ test-vm: build
 	@KERNELS="$(KERNELS)" QUICK=$(QUICK) tests/vm/test.sh
 
 book:
-	@command -v mdbook >/dev/null || cargo install --quiet --locked mdbook
-	@mdbook build docs
+	@command -v mdbook >/dev/null || { echo "Installing mdbook; this takes some minutes, once." >&2; cargo install --quiet --locked mdbook@^0.5; }
+	@cargo build --quiet --package book --package practice
+	@mdbook $(if $(OPEN),serve --open,build) docs
 
-# Before anything is built: the shell looks for what building takes, and the doctor for all else.
-machine:
-	@tools/toolchain.sh
+# The doctor starts the steps, but a step that does not build must not keep it from its work.
+doctor: ready
 	@[ -e $(BIN)/doctor ] || echo "Building; the first time takes a minute." >&2
 	@cargo build --quiet --package tools
-
-doctor: machine
+	@cargo build --quiet --keep-going $(STEPS:%=--package step-%) || true
 	@$(BIN)/doctor $(if $(filter json,$(FORMAT)),--json)
 
-deps: machine
-	@$(BIN)/install-tools $(if $(YES),--yes)
+deps:
+	@tools/install-tools --all
 
-sweep: machine
+sweep: ready
+	@cargo build --quiet --package tools
 	@$(SUDO) $(BIN)/sweep $(if $(DRY),--dry-run) $(filter-out target/rootfs/host,$(ROOTFS))
 
 # What is mounted below target/ belongs to the machine, and would be removed with it.
@@ -145,4 +167,4 @@ clean:
 	@[ ! -d target ] || $(MAKE) sweep DRY=
 	cargo clean --quiet
 
-.PHONY: help machine doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean
+.PHONY: help ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean

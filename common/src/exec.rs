@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 
-use crate::{Failure, Operation, exit, machine, origin};
+use crate::{Failure, Operation, exit, machine, origin, status};
 
 /// Where programs are looked up, and the payload's `PATH`, unless another one was chosen for the
 /// container.
@@ -45,7 +45,11 @@ fn exec_with_path(command: &[OsString], path: &OsStr) -> Result<Infallible> {
     let shell = [default_shell(path)];
     let command = if command.is_empty() { &shell } else { command };
     let argv = command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
-    Err(attempt(&command[0], path, &argv, &environment(path)?)?.into())
+    let envp = environment(path)?;
+    status::starting();
+    let failure = attempt(&command[0], path, &argv, &envp)?;
+    status::not_started();
+    Err(failure.into())
 }
 
 fn default_shell(path: &OsStr) -> OsString {

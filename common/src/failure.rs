@@ -12,7 +12,7 @@ use clap::Parser;
 use nix::errno::Errno;
 
 use crate::attempt::failure;
-use crate::{Operation, exit, hint, printable};
+use crate::{Operation, exit, hint, printable, status};
 
 /// An error that brings its own exit code, and a cure where the table of hints cannot know it.
 #[derive(Debug)]
@@ -89,6 +89,7 @@ impl StdError for Failure {
 /// Runs a program with its arguments, and returns its exit code. An error is printed to standard
 /// error.
 pub fn run<Args: Parser, T: Termination>(main: impl FnOnce(Args) -> Result<T>) -> ExitCode {
+    status::open();
     match main(Args::parse()) {
         Ok(code) => code.report(),
         Err(error) => report(&error).into(),

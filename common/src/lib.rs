@@ -12,6 +12,8 @@
 //!   and what the machine shows; [`hint()`] looks for it.
 //! - `machine`: reads what the machine shows, in a place where every file may be a trap.
 //! - `printable`: [`printable()`], for names that others chose.
+//! - [`CHAPTERS`] and [`PROGRAMS`]: the chapters of the course, and the programs that it uses.
+//! - `status`: how `make` learns whether the payload was started.
 //! - `origin`: whether our `rootfs` built the tree, which decides how a program gets into it.
 //!
 //! A step's `main` is one closure, which [`run`] calls. What it tries, it names:
@@ -26,18 +28,24 @@
 //! ```
 
 mod attempt;
+mod chapters;
 mod exec;
 mod failure;
 pub mod hints;
 mod machine;
 mod origin;
 mod printable;
+mod programs;
+mod status;
 
 pub use attempt::{Operation, Tried};
+pub use chapters::{CHAPTERS, Chapter};
 pub use exec::{exec, exec_keeping_path};
 pub use failure::{Failure, errno, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
 pub use printable::printable;
+pub use programs::{MANAGERS, Manager, Need, PROGRAMS, Program};
+pub use status::status_pipe;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

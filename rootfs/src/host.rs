@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use common::PROGRAMS;
 
 use crate::elf::{self, Format};
 use crate::plan::Plan;
-use crate::tools::{PACKAGES, Package};
 use crate::{etc_files, find, terminfo};
 
 /// Plans a tree with as many of the tools as this machine has.
@@ -15,11 +15,15 @@ pub fn plan() -> Result<Plan> {
     let mut plan = Plan::default();
     layout(&mut plan);
     let mut missing = Vec::new();
-    for package in PACKAGES {
-        add(&mut plan, package, &mut missing)?;
+    for name in PROGRAMS.iter().flat_map(|program| &program.inside) {
+        match find::tool(name).filter(|file| runs(file)) {
+            Some(source) => plan.program(find::place(&source)?, &source),
+            None => missing.push(*name),
+        }
     }
     if !missing.is_empty() {
-        plan.notes.push(format!("not on this machine: {}", missing.join(", ")));
+        let names = missing.join(", ");
+        plan.notes.push(format!("not on this machine, and so not in the tree: {names}"));
     }
     etc_files::add(&mut plan);
     terminfo::add(&mut plan);
@@ -46,16 +50,6 @@ pub fn standard_dirs(plan: &mut Plan) {
         plan.dir(path, 0o755);
     }
     plan.dir("tmp", 0o1777);
-}
-
-fn add(plan: &mut Plan, package: &Package, missing: &mut Vec<String>) -> Result<()> {
-    for name in package.tools {
-        match find::tool(name).filter(|file| runs(file)) {
-            Some(source) => plan.program(find::place(&source)?, &source),
-            None => missing.push(format!("{name} (package {})", package.name)),
-        }
-    }
-    Ok(())
 }
 
 /// Some systems have a script where others have a program. It is of use if the tree has its

@@ -16,7 +16,6 @@ mod ssh;
 mod ssh_keys;
 mod tarball;
 mod terminfo;
-mod tools;
 
 // … how it is made …
 mod archive;

@@ -10,6 +10,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 mod calls;
+mod crossing;
 mod expected;
 mod files;
 mod host;
@@ -17,9 +18,11 @@ mod ids;
 mod leaks;
 mod mounts;
 mod network;
+mod others;
 pub(crate) mod peers;
 mod resources;
 mod run;
+mod stage;
 
 pub use expected::ExpectedOutcomes;
 pub use files::handle;
@@ -28,6 +31,7 @@ pub use leaks::{DESCRIPTOR, KEY, SECRET};
 pub use peers::{PEERS, Peer};
 pub use resources::LIMITS;
 pub use run::{AttackResult, AttackResults, Outcome, attack_peer, attack_step};
+pub use stage::{Stage, Staged};
 
 /// One thing to try from inside.
 #[derive(Clone, Copy)]
@@ -40,8 +44,17 @@ pub struct Attack {
     pub what: &'static str,
     /// What stops it, in one sentence.
     pub remedy: &'static str,
-    /// Tries it.
-    pub run: fn(&Decoys) -> Attempt,
+    /// How it is tried.
+    pub how: How,
+}
+
+/// How an attack is tried.
+#[derive(Clone, Copy)]
+pub enum How {
+    /// By a process inside.
+    Inside(fn(&Decoys) -> Attempt),
+    /// By an image, an option or another user: from outside.
+    Staged(fn(&Stage<'_>) -> Staged),
 }
 
 const fn attack(
@@ -49,9 +62,19 @@ const fn attack(
     cve: &'static str,
     what: &'static str,
     remedy: &'static str,
-    run: fn(&Decoys) -> Attempt,
+    inside: fn(&Decoys) -> Attempt,
 ) -> Attack {
-    Attack { name, cve, what, remedy, run }
+    Attack { name, cve, what, remedy, how: How::Inside(inside) }
+}
+
+const fn staged(
+    name: &'static str,
+    cve: &'static str,
+    what: &'static str,
+    remedy: &'static str,
+    run: fn(&Stage<'_>) -> Staged,
+) -> Attack {
+    Attack { name, cve, what, remedy, how: How::Staged(run) }
 }
 
 /// How an attack ended: what was gained, or why nothing was.
@@ -66,6 +89,14 @@ pub enum Stop {
     Nothing(String),
     /// It cannot be tried on this machine.
     Untried(String),
+}
+
+impl Attack {
+    /// Whether being stopped means something: without a container it succeeds, or nothing but a
+    /// container could be attacked so.
+    pub fn is_provable(&self, free: &AttackResults) -> bool {
+        matches!(self.how, How::Staged(_)) || free[self.name].outcome == Outcome::Succeeded
+    }
 }
 
 impl From<Errno> for Stop {
@@ -84,7 +115,7 @@ impl From<io::Error> for Stop {
 
 /// All of them, in the order of the chapters that stop them.
 pub fn all() -> Vec<Attack> {
-    let groups: [&[Attack]; 8] = [
+    let groups: [&[Attack]; 10] = [
         files::ATTACKS,
         host::ATTACKS,
         ids::ATTACKS,
@@ -92,6 +123,8 @@ pub fn all() -> Vec<Attack> {
         network::ATTACKS,
         resources::ATTACKS,
         leaks::ATTACKS,
+        crossing::ATTACKS,
+        others::ATTACKS,
         calls::ATTACKS,
     ];
     groups.concat()

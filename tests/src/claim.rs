@@ -123,11 +123,14 @@ fn refuted(check: Check, before: &Step) -> Result<()> {
     }
 }
 
+/// Why an ordinary user does not see what root would.
+pub const NOT_ROOT: &str = "the tests were not started by root";
+
 /// Whether tests can run as `identity` here.
 pub(crate) fn can_be(identity: Identity) -> Result<()> {
     static ANSWERS: [OnceLock<Result<(), String>>; 2] = [const { OnceLock::new() }; 2];
     if identity == Identity::Root && !geteuid().is_root() {
-        return crate::skip("the tests were not started by root");
+        return crate::skip(NOT_ROOT);
     }
     let answer = ANSWERS[identity as usize].get_or_init(|| {
         match Host::new(identity, Needs::Root, Setting::Private) {
@@ -175,7 +178,7 @@ pub(crate) fn skipped(error: &Error) -> Option<String> {
 pub fn chapter(name: &str, claims: Vec<Claim>) -> ExitCode {
     let number = STEPS.iter().position(|step| *step == name).expect("the name of a step") + 1;
     if report::wanted() {
-        return report::tell(number, &claims);
+        return report::print_all(number, &claims);
     }
     let trials =
         |claim: Claim| claim.identities().map(move |identity| claim.trial(number, identity));

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::child::Child;
 use crate::paths;
 use crate::process::Process;
-use keeper::{Keeper, Plan};
+use keeper::{Keeper, Plan, Shown};
 
 mod keeper;
 mod trees;
@@ -29,6 +29,9 @@ pub const ORDINARY_USER: u32 = 54321;
 /// Where a stand-in has its parts of this workspace's target directory, so that everybody can reach
 /// them.
 const TARGET: &str = "/mnt";
+
+/// Where root filesystems are in a host's directory.
+const TREES: &str = "trees";
 
 /// Who starts a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +86,21 @@ impl Host {
             .context("mkdtemp")?;
         let target = paths::target()?;
         let trees = paths::rootfs()?.parent().context("a rootfs without a directory")?.to_owned();
-        let shown = [paths::profile()?, trees, scratch.path().to_owned()];
+        // Step 09 writes to no tree that others can reach.
+        let closed = needs == Needs::SubordinateIds;
+        let of_trees = if closed { 0o700 } else { 0o755 };
+        let shown = [
+            Shown { path: paths::profile()?, above: 0o755 },
+            Shown { path: trees, above: of_trees },
+            Shown { path: scratch.path().to_owned(), above: 0o755 },
+        ];
         let keeper = Keeper::start(plan, &shown, &target)?;
         let host = Host { identity, plan, keeper, scratch };
+        let trees = host.scratch.path().join(TREES);
+        fs::create_dir(&trees).context("mkdir")?;
         host.give_to_user(host.scratch.path())?;
+        host.give_to_user(&trees)?;
+        fs::set_permissions(trees, Permissions::from_mode(of_trees)).context("chmod")?;
         Ok(host)
     }
 
@@ -139,11 +153,12 @@ impl Host {
 
     /// A new directory outside every rootfs, of the user that starts the steps here.
     pub fn directory(&self) -> Result<HostPath> {
-        let here = tempfile::Builder::new()
-            .prefix("d")
-            .tempdir_in(&self.scratch)
-            .context("mkdtemp")?
-            .keep();
+        self.directory_in(self.scratch.path())
+    }
+
+    fn directory_in(&self, parent: &Path) -> Result<HostPath> {
+        let new = tempfile::Builder::new().prefix("d").tempdir_in(parent).context("mkdtemp")?;
+        let here = new.keep();
         self.give_to_user(&here)?;
         self.place(&here)
     }
@@ -230,8 +245,7 @@ impl Plan {
             }
             _ => CloneFlags::empty(),
         };
-        let closed = identity == Identity::Root && needs == Needs::SubordinateIds;
-        Plan { by_root, ids_inside, own, shared_mounts, closed, user }
+        Plan { by_root, ids_inside, own, shared_mounts, user }
     }
 }
 

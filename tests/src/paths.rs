@@ -12,17 +12,15 @@ use nix::unistd::geteuid;
 
 /// The nine steps. A claim about one is refuted by the one before; by the host itself where there
 /// is none.
-pub const STEPS: [&str; 9] = [
-    "01-chroot",
-    "02-pid",
-    "03-uts",
-    "04-ipc",
-    "05-user",
-    "06-mount",
-    "07-net",
-    "08-cgroup",
-    "09-full",
-];
+pub const STEPS: [&str; 9] = {
+    let mut names = [""; 9];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = common::CHAPTERS[index].step;
+        index += 1;
+    }
+    names
+};
 
 /// The profile's directory, which binaries lie in and tests below: target/debug, target/debug/deps.
 pub(crate) fn profile() -> Result<PathBuf> {

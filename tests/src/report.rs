@@ -1,5 +1,5 @@
-//! The claims of a chapter as data: what was run, what the kernel showed, and how the step before
-//! fares. The program `check` tells them to a reader.
+//! The claims of a chapter as data: what was run, what the kernel showed, and what the step before
+//! does. The program `check` prints them for a reader.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::host::Identity;
 use crate::launch::Step;
 use crate::paths::STEPS;
 
-/// In the environment of a chapter's claims: they are told as lines of JSON, one [`ClaimReport`] each.
+/// In the environment of a chapter's claims, as `json`: they print one [`ClaimReport`] a line.
 pub const REPORT: &str = "HARNESS_REPORT";
 
 /// In the environment as `no`: that the step before fails a claim is taken for granted. For slow
@@ -33,11 +33,23 @@ pub struct ClaimReport {
     pub verdict: Verdict,
     /// What was run and what the kernel showed, in order.
     pub events: Vec<Event>,
-    /// The step that must fail the claim, and what it came to there.
-    pub before: Option<(String, Verdict)>,
+    /// The step that must fail the claim.
+    pub before: Option<Before>,
     /// Where to look when it fails.
     pub hint: String,
 }
+
+/// What the claim came to on the step that must fail it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Before {
+    /// Its name; [`HOST`] where no container comes before.
+    pub step: String,
+    /// What the claim came to there.
+    pub verdict: Verdict,
+}
+
+/// What stands before the first step.
+pub const HOST: &str = "the host";
 
 /// What a claim came to on one step.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -57,12 +69,12 @@ pub(crate) fn wanted() -> bool {
     std::env::var(REPORT).is_ok_and(|style| style == "json")
 }
 
-/// Tells all claims of step `number`, each as soon as it is decided.
-pub(crate) fn tell(number: usize, claims: &[Claim]) -> ExitCode {
+/// Prints the reports on all claims of step `number`, each as soon as it is decided.
+pub(crate) fn print_all(number: usize, claims: &[Claim]) -> ExitCode {
     let each =
         claims.iter().flat_map(|claim| claim.identities().map(move |identity| (claim, identity)));
-    let told = each.map(|(claim, identity)| write(&examine(claim, number, identity)));
-    match told.collect::<Result<()>>() {
+    let report = each.map(|(claim, identity)| write(&examine(claim, number, identity)));
+    match report.collect::<Result<()>>() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error:#}");
@@ -71,8 +83,8 @@ pub(crate) fn tell(number: usize, claims: &[Claim]) -> ExitCode {
     }
 }
 
-fn write(told: &ClaimReport) -> Result<()> {
-    let line = serde_json::to_string(told)? + "\n";
+fn write(report: &ClaimReport) -> Result<()> {
+    let line = serde_json::to_string(report)? + "\n";
     io::stdout().write_all(line.as_bytes()).context("write to standard output")
 }
 
@@ -80,8 +92,10 @@ fn examine(claim: &Claim, number: usize, identity: Identity) -> ClaimReport {
     let (verdict, events) = outcome(claim, number, identity);
     let granted = std::env::var(BEFORE).is_ok_and(|before| before == "no");
     let before = claim.before(number).filter(|_| verdict == Verdict::Ok && !granted);
-    let before =
-        before.map(|before| (step_name(before).to_owned(), outcome(claim, before, identity).0));
+    let before = before.map(|number| Before {
+        step: step_name(number).to_owned(),
+        verdict: outcome(claim, number, identity).0,
+    });
     let verdict = if verdict == Verdict::Ok { proven(&before) } else { verdict };
     let (chapter, says, identity) =
         (step_name(number).to_owned(), claim.says.to_owned(), kind(identity).to_owned());
@@ -97,12 +111,12 @@ fn examine(claim: &Claim, number: usize, identity: Identity) -> ClaimReport {
 }
 
 /// What holds is proven when the step before is refuted.
-fn proven(before: &Option<(String, Verdict)>) -> Verdict {
+fn proven(before: &Option<Before>) -> Verdict {
     match before {
-        Some((name, Verdict::Ok)) => {
+        Some(Before { step: name, verdict: Verdict::Ok }) => {
             Verdict::Untried(format!("proves nothing: it holds on {name} as well"))
         }
-        Some((name, Verdict::Untried(why))) => {
+        Some(Before { step: name, verdict: Verdict::Untried(why) }) => {
             Verdict::Untried(format!("proves nothing: it could not be tried on {name}: {why}"))
         }
         _ => Verdict::Ok,
@@ -110,7 +124,7 @@ fn proven(before: &Option<(String, Verdict)>) -> Verdict {
 }
 
 fn step_name(number: usize) -> &'static str {
-    number.checked_sub(1).map_or("the host", |index| STEPS[index])
+    number.checked_sub(1).map_or(HOST, |index| STEPS[index])
 }
 
 fn outcome(claim: &Claim, number: usize, identity: Identity) -> (Verdict, Vec<Event>) {

@@ -6,7 +6,7 @@
 //! block has one sh(1), at the top of the workspace.
 //!
 //! Blocks marked `console,root` are for root alone, `console,user` for everybody else, and
-//! `console,ignore` for nobody. A block that asks for root is skipped where there is neither root
+//! `console,ignore` for nobody; `console,needs-nft` where nft(8) is installed. A block that asks for root is skipped where there is neither root
 //! nor a sudo that needs no password. `SNAPSHOTS=overwrite cargo test -p harness --test book`
 //! writes into the pages what is printed today.
 
@@ -32,12 +32,16 @@ const CPU_TOLERANCES: [(&str, f64); 2] = [("total", 0.03), ("second", 0.1)];
 const MARK: &str = "\u{1e}\n";
 
 /// Why a block is not run.
-const REASONS: [&str; 4] = [
+const REASONS: [&str; 5] = [
     "not to be run",
     "for root alone",
     "for an ordinary user",
     "needs root, and there is no sudo without a password",
+    "needs a program that is not installed",
 ];
+
+/// Before the name of a program without which a block is skipped.
+const NEEDS: &str = ",needs-";
 
 /// A fenced block and its first line, counted from 0.
 struct Block {
@@ -100,7 +104,7 @@ fn trial(page: PathBuf) -> Result<Trial> {
         }
     }
     let ignored = all > 0 && blocks.is_empty();
-    let check = move || links(&page, &text).and_then(|()| check(&page, &text, &blocks));
+    let check = move || check(&page, &text, &blocks);
     Ok(Trial::test(name, move || check().map_err(|error| format!("{error:#}").into()))
         .with_ignored_flag(ignored))
 }
@@ -113,7 +117,7 @@ fn blocks(text: &str) -> Result<Vec<Block>> {
         let body: Vec<_> = lines.by_ref().take_while(|(_, line)| *line != "```").collect();
         let exchanges = exchanges(&body).with_context(|| format!("line {}", start + 1))?;
         ensure!(
-            ["", ",root", ",user", ",ignore"].contains(&kind),
+            ["", ",root", ",user", ",ignore"].contains(&kind) || kind.starts_with(NEEDS),
             "line {}: console{kind}",
             start + 1
         );
@@ -150,6 +154,9 @@ impl Block {
             (",root", false) => Some(REASONS[1]),
             (",user", true) => Some(REASONS[2]),
             (_, false) if self.asks_for_root() && !sudo() => Some(REASONS[3]),
+            (kind, _) if kind.strip_prefix(NEEDS).is_some_and(|name| !installed(name)) => {
+                Some(REASONS[4])
+            }
             _ => None,
         }
     }
@@ -226,6 +233,12 @@ fn sudo() -> bool {
     sudo.is_ok_and(|status| status.success())
 }
 
+fn installed(program: &str) -> bool {
+    let script = format!("PATH=$PATH:/usr/sbin:/sbin; command -v {program}");
+    let found = Command::new("sh").args(["-c", &script]).stdout(Stdio::null()).status();
+    found.is_ok_and(|status| status.success())
+}
+
 /// No page should need spaces at the end of a line.
 fn trim_lines(text: &str) -> String {
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
@@ -291,18 +304,4 @@ fn like_expected(expected: &str, printed: &str) -> String {
 /// The number in `second 1: 0.80 CPU`.
 fn figure(line: &str) -> Option<f64> {
     line.strip_suffix(" CPU")?.rsplit(' ').next()?.parse().ok()
-}
-
-/// Every link to a file of ours, and every include, leads to a file that is there.
-fn links(page: &Path, text: &str) -> Result<()> {
-    let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let includes =
-        text.split("{{#include ").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
-    for target in
-        links.chain(includes).filter(|target| !target.is_empty() && !target.contains("://"))
-    {
-        let file = top().join(page).with_file_name(target);
-        ensure!(file.exists(), "{}: there is no {target}", page.display());
-    }
-    Ok(())
 }

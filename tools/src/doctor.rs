@@ -1,69 +1,70 @@
-//! What this machine allows, chapter by chapter. Whatever can be tried is tried, in children that
-//! have namespaces of their own; nothing of the machine is changed.
+//! What this machine allows, chapter by chapter. The steps themselves are asked, so that the doctor
+//! and a step cannot disagree. Nothing on the machine is changed.
 
 mod cgroups;
 mod confinement;
-mod containers;
 mod ids;
 mod kernel;
+pub mod network;
 mod programs;
 mod report;
+mod steps;
 mod toolchain;
-pub mod trial;
 
 pub use report::{Finding, Part, Report, Verdict};
 
+use anyhow::Result;
+use common::{CHAPTERS, Chapter};
 use nix::unistd::geteuid;
 
-use trial::Trial;
-
-/// The nine chapters, and what the container of each has of its own.
-const CHAPTERS: [(&str, &str); 9] = [
-    ("01 chroot", "another directory is its /"),
-    ("02 pid", "process numbers of its own"),
-    ("03 uts", "a host name of its own"),
-    ("04 ipc", "message queues of its own"),
-    ("05 user", "ids of its own"),
-    ("06 mount", "a mount table of its own, a new /proc and /dev"),
-    ("07 net", "a network of its own, and a cable to the host"),
-    ("08 cgroup", "a view of its own of the control groups"),
-    ("09 full", "all of this, with fewer rights"),
-];
+use steps::{Outcome, Steps, Trial};
 
 /// From this chapter on an ordinary user can do without root.
-const FIRST_FOR_ALL: usize = 5;
+const FIRST_WITHOUT_ROOT: usize = 5;
 
-/// Examines this machine. All trials run at the same time.
-pub fn examine() -> Report {
-    let root = geteuid().is_root();
+/// From this chapter on a container is connected to a network.
+const FIRST_WITH_NETWORK: usize = 7;
+
+/// Examines this machine. Containers with a network are made only if `connect`.
+pub fn examine(connect: bool) -> Result<Report> {
     let toolchain = toolchain::ask();
-    let first = if root { 1 } else { FIRST_FOR_ALL };
-    let containers: Vec<_> =
-        (first..=CHAPTERS.len()).map(|chapter| Trial::Chapter(chapter).start()).collect();
-    let bridge = Trial::Bridge.start();
-    let ids = Trial::Ids.start();
-    let limits =
-        cgroups::CONTROLLERS.map(|controller| (controller, Trial::Limit(controller).start()));
+    let steps = Steps::new()?;
+    let chapters = chapters(&steps, connect);
+    let machine = [kernel::findings(), confinement::findings()].concat();
+    let programs = [toolchain.findings(), programs::findings()].concat();
+    let root = (!geteuid().is_root()).then(|| Part::new("01 to 04", vec![confinement::sudo()]));
+    let mut parts = vec![Part::new("this machine", machine)];
+    parts.extend(root);
+    parts.extend(chapters);
+    parts.push(Part::new("programs", programs));
+    Ok(Report::new(parts))
+}
 
-    let mut parts =
-        vec![Part::new("this machine", [kernel::findings(), confinement::findings()].concat())];
-    if !root {
-        parts.push(Part::new("01 to 04", vec![confinement::sudo()]));
-    }
-    for ((name, has), container) in CHAPTERS[first - 1..].iter().zip(containers) {
-        parts.push(Part::new(
-            name,
-            vec![container.finish().finding("a container", has, Verdict::Missing)],
-        ));
-    }
-    let mut add = |chapter: &str, findings: Vec<Finding>| {
-        let part =
-            parts.iter_mut().find(|part| part.name == chapter).expect("a chapter for everybody");
-        part.findings.extend(findings);
-    };
-    add("07 net", vec![containers::bridge(bridge)]);
-    add("08 cgroup", cgroups::findings(limits));
-    add("09 full", vec![ids::finding(ids), kernel::clocks()]);
-    parts.push(Part::new("programs", [toolchain.findings(), programs::findings()].concat()));
-    Report::new(parts)
+/// The chapters that this user can follow without sudo. All containers are made at the same time.
+fn chapters(steps: &Steps, connect: bool) -> Vec<Part> {
+    let first = if geteuid().is_root() { 1 } else { FIRST_WITHOUT_ROOT };
+    let tried = |chapter: usize| connect || chapter < FIRST_WITH_NETWORK;
+    let start = |chapter| tried(chapter).then(|| steps.start(chapter, &[]));
+    let trials: Vec<Option<Trial>> = (first..=CHAPTERS.len()).map(start).collect();
+    let second_id = connect.then(|| ids::start(steps));
+    let chapters = CHAPTERS[first - 1..].iter().zip(trials);
+    let mut parts: Vec<Part> = chapters.map(|(chapter, trial)| part(chapter, trial)).collect();
+    let mut add = |chapter: usize, more: Vec<Finding>| parts[chapter - first].findings.extend(more);
+    add(8, if connect { cgroups::findings(steps) } else { Vec::new() });
+    add(9, second_id.map(|trial| ids::finding(trial.finish())).into_iter().collect());
+    add(9, vec![kernel::clocks()]);
+    parts
+}
+
+fn part(chapter: &Chapter, trial: Option<Trial>) -> Part {
+    let outcome = trial.map_or_else(not_tried, Trial::finish);
+    let finding = outcome.finding("a container", chapter.adds, Verdict::Missing);
+    Part::new(&chapter.step.replacen('-', " ", 1), vec![finding])
+}
+
+/// Root that may not make a network namespace for the trial.
+fn not_tried() -> Outcome {
+    let what = "not tried: it would be connected to this machine's network, and no network \
+                namespace can be made in its place: Operation not permitted";
+    Outcome { what: what.into(), ..Outcome::default() }
 }

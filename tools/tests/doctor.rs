@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -72,6 +72,8 @@ fn main() -> ExitCode {
         }));
         tests.push(test("a cure that it prints does cure", identity, move || cured(identity)));
     }
+    tests.push(test("steps that are not built are named", Identity::User, not_built));
+    tests.push(test("a step that never ends does not hold it up", Identity::User, endless));
     tests.push(test("without a way to be root it says so", Identity::User, without_sudo));
     suite(tests, true)
 }
@@ -307,7 +309,7 @@ fn without_programs(identity: Identity) -> Result<()> {
     let step = Step::new(STEPS.len(), identity)?;
     let report = ask(&step.on_host().environment("PATH", ""), HERE)?;
     for (name, verdict) in
-        [("cc", "missing"), ("make", "missing"), ("rust", "missing"), ("strace", "limited")]
+        [("cc", "missing"), ("make", "missing"), ("rust", "missing"), ("xz", "limited")]
     {
         let finding = finding(&report, "programs", name)?;
         ensure!(finding["verdict"] == verdict, "{finding}");
@@ -315,10 +317,7 @@ fn without_programs(identity: Identity) -> Result<()> {
     // With a package manager on the way, the package.
     let bin = step.host().directory()?;
     bin.join("zypper").write("#!/bin/sh\n")?;
-    fs::set_permissions(
-        bin.join("zypper").here,
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )?;
+    fs::set_permissions(bin.join("zypper").here, PermissionsExt::from_mode(0o755))?;
     let report = ask(&step.on_host().environment("PATH", bin.arg()), HERE)?;
     let cure = finding(&report, "programs", "ssh")?["cure"].as_str().unwrap_or_default();
     ensure!(cure.ends_with("zypper --non-interactive install openssh-clients"), "{cure}");
@@ -403,4 +402,38 @@ fn without_sudo() -> Result<()> {
         "{none}"
     );
     Ok(())
+}
+
+/// The doctor in a directory with no step, as after `cargo build -p tools`.
+fn not_built() -> Result<()> {
+    let step = Step::new(STEPS.len(), Identity::User)?;
+    let report = ask_alone(&step, None)?;
+    let finding = finding(&report, "06", "a container")?;
+    ensure!(finding["verdict"] == "missing", "{finding}");
+    ensure!(finding["cure"] == "make step-06 shows why", "{finding}");
+    Ok(())
+}
+
+/// A learner's step in the middle of an exercise.
+fn endless() -> Result<()> {
+    let step = Step::new(STEPS.len(), Identity::User)?;
+    let report = ask_alone(&step, Some("#!/bin/sh\nexec sleep 60\n"))?;
+    let finding = finding(&report, "06", "a container")?;
+    ensure!(finding["because"] == "06-mount cannot be tried: it does not end", "{finding}");
+    Ok(())
+}
+
+/// A copy of the doctor, with this program in the place of step 06.
+fn ask_alone(step: &Step, program: Option<&str>) -> Result<Value> {
+    let directory = step.host().directory()?;
+    fs::copy(DOCTOR, directory.join("doctor").here).context("copy the doctor")?;
+    if let Some(program) = program {
+        let file = directory.join("06-mount");
+        file.write(program)?;
+        fs::set_permissions(file.here, PermissionsExt::from_mode(0o755))?;
+    }
+    let words = [directory.join("doctor").arg().to_owned(), "--json".into()];
+    let output = step.on_host().attempt(&words.each_ref().map(String::as_str))?;
+    ensure!(output.code() == 1, "exit code {}", output.code());
+    serde_json::from_str(&output.stdout).with_context(|| output.stderr.clone())
 }

@@ -31,16 +31,14 @@ pub const ROWS: &[Row] = &[
         [TakeAddress],
         [],
         [],
-        "`ip route` shows the networks that this machine knows, and `ss -xl | grep container` the addresses that \
-         containers hold; --ip chooses another one",
+        "`ip route` shows the networks that this machine knows; --ip chooses another one",
     ),
     check!(
         "subnets-used",
         [FindSubnet],
         [],
         [],
-        "`ip route` shows the networks that this machine knows, and `ss -xl | grep container` the addresses that \
-         are held, by containers or by any other process; --ip chooses one",
+        "`ip route` shows the networks that this machine knows; --ip chooses one",
     ),
     row!(
         "port-used",

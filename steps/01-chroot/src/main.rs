@@ -1,6 +1,4 @@
-//! A command with another `/`.
-
-use std::process::ExitCode;
+//! The container begins: a command with another `/`.
 
 /// Runs COMMAND with ROOTFS as its `/`
 #[derive(clap::Parser)]
@@ -9,7 +7,7 @@ struct Args {
     #[command(flatten)] common: common::Args,
 }
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
         chroot::enter(&args.common.rootfs)?;
         common::exec(&args.common.command)

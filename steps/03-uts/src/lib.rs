@@ -1,8 +1,9 @@
-//! UTS namespace: the container has a host name and a domain name of its own.
+//! UTS namespace: the container has its own host name and domain name.
 
 use std::ffi::CString;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use common::{Operation, Tried};
 use nix::errno::Errno;
 use nix::unistd::sethostname;
 
@@ -19,12 +20,13 @@ pub struct Options {
     domainname: Option<String>,
 }
 
-/// Names this UTS namespace. In the host's it would rename the host.
+/// Sets the names of this UTS namespace. In the host's own it would rename the host.
 ///
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN in the user namespace that owns this UTS namespace (sethostname(2)).
 pub fn set_names(options: &Options) -> Result<()> {
-    sethostname(&options.hostname).with_context(|| format!("sethostname {}", options.hostname))?;
+    sethostname(&options.hostname)
+        .tried(Operation::SetHostname, format_args!("sethostname {}", options.hostname))?;
     options.domainname.as_deref().map_or(Ok(()), setdomainname)
 }
 
@@ -32,15 +34,18 @@ fn setdomainname(name: &str) -> Result<()> {
     let bytes = CString::new(name)?;
     // SAFETY: the length is that of the text, without its final NUL.
     let result = unsafe { libc::setdomainname(bytes.as_ptr(), bytes.as_bytes().len()) };
-    Errno::result(result).map(drop).with_context(|| format!("setdomainname {name}"))
+    Errno::result(result)
+        .map(drop)
+        .tried(Operation::SetHostname, format_args!("setdomainname {name}"))
 }
 
-/// The kernel keeps 64 bytes (`__NEW_UTS_LEN`, uname(2)); that it takes an empty name helps nobody.
+/// Parses a name. The kernel keeps 64 bytes (`__NEW_UTS_LEN`, uname(2)); it would accept an empty
+/// name, which is of no use.
 fn name(text: &str) -> Result<String, String> {
     match text.len() {
-        0 => Err("a name has at least one byte".into()),
+        0 => Err("a name needs at least one byte".into()),
         1..=64 => Ok(text.to_owned()),
-        length => Err(format!("{length} bytes, and the kernel keeps 64")),
+        length => Err(format!("it has {length} bytes; the kernel keeps 64")),
     }
 }
 

@@ -1,14 +1,13 @@
-//! Network namespace: the container has interfaces, addresses, routes and ports of its own, and one
+//! Network namespace: the container has its own interfaces, addresses, routes and ports, and one
 //! cable to the host.
 
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::fs;
+use std::os::fd::OwnedFd;
 use std::thread::sleep;
-use std::time::Duration;
-use std::{fs, io, process};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use common::Failure;
+use anyhow::Result;
+use common::{Operation, Tried};
 use ipnet::Ipv4Net;
 use mnt::Root;
 use nix::errno::Errno;
@@ -20,49 +19,53 @@ use user::Gate;
 
 mod addresses;
 mod netlink;
+mod subnet;
 
 use netlink::Netlink;
+use subnet::Subnet;
 
 /// The options that this chapter adds.
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Options {
-    /// The container's address; the host's end of the cable takes another one of its subnet
+    /// The container's address; the host's end of the cable gets another one of its subnet
     /// [default: a free subnet]
     #[arg(long, value_name = "ADDRESS/PREFIX", value_parser = addresses::interface)]
     ip: Option<Ipv4Net>,
-}
-
-/// The addresses of a container and of the host's end of its cable.
-pub struct Link {
-    /// The container's address and its subnet.
-    pub container: Ipv4Net,
-    /// The address of the host's end.
-    pub host: Ipv4Net,
-    /// The child goes on with its mounts while the cable is made, and waits for it here.
-    plugged: Gate,
-    _reserved: UnixDatagram,
 }
 
 /// The network on the other side of a container's cable: that of the namespace in which the
 /// launcher is.
 pub struct Host(Netlink);
 
-/// Who may not change this machine's network (an ordinary user) goes on in a network namespace of
-/// their own, which plays the host from then on. Their ids stay as they are.
+/// A container's cable to the host.
+pub struct Link {
+    /// The container's address and its subnet.
+    pub container: Ipv4Net,
+    /// The address of the host's end.
+    pub host: Ipv4Net,
+    _held: OwnedFd,
+    /// The host's network, where the child can look even after it has left it.
+    outside: Netlink,
+    /// The child goes on with its mounts while the cable is created, and waits for it here.
+    plugged: Gate,
+}
+
+/// Ensures that the launcher is in a network that it may change. Without CAP_NET_ADMIN (an ordinary
+/// user) it moves into a network namespace of its own, which then stands in for the host's. Its ids
+/// stay the same.
+///
+/// # Errors
+/// unshare(2), as [`pid::spawn`].
 pub fn enter_host_network() -> Result<Host> {
-    // The kernel itself says who may: lo is up, so that setting it up changes nothing.
     let netlink = Netlink::connect()?;
-    match netlink.set_up("lo") {
-        Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => stand_in(),
-        result => result.map(|()| Host(netlink)),
-    }
+    if netlink.may_configure() { Ok(Host(netlink)) } else { stand_in() }
 }
 
 fn stand_in() -> Result<Host> {
     let (uid, gid) = (geteuid(), getegid()); // afterwards they would be nobody's
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-        .context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
+    let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
+    unshare(flags).tried(Operation::namespaces(flags), "unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     write("setgroups", "deny")?;
     write("uid_map", &format!("{uid} {uid} 1"))?;
     write("gid_map", &format!("{gid} {gid} 1"))?;
@@ -72,7 +75,7 @@ fn stand_in() -> Result<Host> {
 
 fn write(file: &str, content: &str) -> Result<()> {
     fs::write(format!("/proc/self/{file}"), content)
-        .with_context(|| format!("write /proc/self/{file}"))
+        .tried(Operation::WriteIdMap, format_args!("write /proc/self/{file}"))
 }
 
 impl Host {
@@ -80,55 +83,23 @@ impl Host {
     /// lives.
     ///
     /// # Errors
-    /// The address asked for is in use.
+    /// The requested address is in use.
     pub fn reserve(self, options: &Options) -> Result<Link> {
-        let try_reserve = |address| Link::try_reserve(&self.0, address).transpose();
-        let found = match options.ip {
-            None => addresses::pool(process::id()).find_map(try_reserve),
-            // The link of a container that has just ended is still there for 50 ms.
-            Some(address) => (0..20).find_map(|attempt| {
-                sleep(Duration::from_millis(50 * attempt.min(1)));
-                try_reserve(address)
-            }),
+        let Subnet { container, host, held } = match options.ip {
+            Some(address) => subnet::reserve(&self.0, address)?,
+            None => subnet::reserve_free(&self.0)?,
         };
-        let what = options.ip.map_or("no subnet is free".into(), |address| {
-            format!("{address} is already in use here")
-        });
-        found.unwrap_or_else(|| Err(Failure::new(what).into()))
+        Ok(Link { container, host, _held: held, outside: self.0, plugged: Gate::new()? })
     }
 }
 
 impl Link {
-    fn try_reserve(netlink: &Netlink, container: Ipv4Net) -> Result<Option<Link>> {
-        // A name of an abstract socket exists once in a network namespace, and no longer than its
-        // owner (unix(7)).
-        let name = SocketAddr::from_abstract_name(format!("container {}", container.trunc()))?;
-        let reserved = match UnixDatagram::bind_addr(&name) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
-            socket => socket.with_context(|| format!("reserve {container}"))?,
-        };
-        let host = container
-            .hosts()
-            .find(|&address| address != container.addr())
-            .context("no address for the host")?;
-        let in_use =
-            addresses::in_use(netlink, container.addr())? || addresses::in_use(netlink, host)?;
-        let host = Ipv4Net::new(host, container.prefix_len())?;
-        Ok((!in_use).then_some(Link {
-            container,
-            host,
-            plugged: Gate::new()?,
-            _reserved: reserved,
-        }))
-    }
-
-    /// The parent's part: a veth pair, one end here and one in the child's namespace. It goes when
-    /// that namespace goes.
+    /// The parent's part: creates a veth pair, one end here and one in the child's namespace. The
+    /// pair goes when that namespace goes.
     pub fn plug(&self, container: &Container) -> Result<()> {
         match self.connect(container) {
-            // The child has ended meanwhile and has told why; whoever waits for it learns its exit
-            // code.
-            Err(error) if matches!(error.downcast_ref(), Some(Errno::ESRCH | Errno::ENODEV)) => {
+            // The child has ended meanwhile and has reported why. Its exit code is still to come.
+            Err(error) if matches!(common::errno(&error), Some(Errno::ESRCH | Errno::ENODEV)) => {
                 Ok(())
             }
             result => result,
@@ -136,13 +107,13 @@ impl Link {
     }
 
     fn connect(&self, container: &Container) -> Result<()> {
-        let (netlink, name) = (Netlink::connect()?, format!("veth{}", process::id()));
-        netlink.add_veth(&name, "eth0", container.pid)?;
-        netlink.add_address(&name, self.host)?;
+        let netlink = Netlink::connect()?; // the other one is the child's now
+        netlink.add_veth(&self.name(), "eth0", container.pid)?;
+        netlink.add_address(&self.name(), self.host)?;
         self.plugged.open()
     }
 
-    /// The child's part: a new namespace has but a loopback interface that is down
+    /// The child's part: a new namespace has only a loopback interface, which is down
     /// (network_namespaces(7)).
     pub fn up(&self) -> Result<()> {
         let netlink = Netlink::connect()?;
@@ -150,11 +121,28 @@ impl Link {
         self.plugged.wait()?;
         netlink.add_address("eth0", self.container)?;
         netlink.set_up("eth0")?;
-        netlink.add_default_route(self.host.addr())
+        netlink.add_default_route(self.host.addr())?;
+        self.await_running()
+    }
+
+    /// Waits until the host's end sends. The kernel notices that eth0 is up in a thread of its own
+    /// (since Linux 6.8 the question is enough). Until then it drops what it should send, and TCP
+    /// would try again only after a second.
+    fn await_running(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while !self.outside.is_running(&self.name())? && Instant::now() < deadline {
+            sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// The name of the host's end, as unique as its address.
+    fn name(&self) -> String {
+        format!("veth{:08x}", u32::from(self.host.addr()))
     }
 }
 
-/// Mounts a /sys that shows this network namespace, and what else is in it for reading only.
+/// Mounts a /sys that shows this network namespace, and everything else in it read-only.
 pub fn mount_sysfs(root: &Root) -> Result<()> {
     root.mount("sysfs", "sys", mnt::INERT | MountAttrFlags::MOUNT_ATTR_RDONLY, &[])
 }

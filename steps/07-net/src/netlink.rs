@@ -1,9 +1,9 @@
 //! Requests to the kernel's network configuration, one function each (rtnetlink(7)).
 
-use std::io;
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
+use common::{Operation, Tried};
 use ipnet::Ipv4Net;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
@@ -13,6 +13,7 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
+use netlink_packet_route::prefix::PrefixMessage;
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType,
 };
@@ -22,18 +23,30 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 
-/// A connection to the kernel's network configuration: that of the network namespace in which it
-/// was made.
+/// A connection to the network configuration of the namespace in which it was opened.
 pub struct Netlink(Socket);
 
+/// Enough for the kernel's answer to any request here.
+const ANSWER: usize = 8192;
+
 impl Netlink {
-    /// A connection to the namespace that this process is in now.
+    /// Connects to the namespace that this process is in now.
     pub fn connect() -> Result<Netlink> {
-        Socket::new(NETLINK_ROUTE).map(Netlink).context("socket AF_NETLINK")
+        Socket::new(NETLINK_ROUTE).map(Netlink).tried(Operation::OpenNetlink, "socket AF_NETLINK")
     }
 
-    /// `ip link add NAME up type veth peer name PEER netns PID`: made in place, the peer needs no
-    /// moving.
+    /// Returns whether this process may change anything.
+    ///
+    /// The kernel answers EPERM without CAP_NET_ADMIN in the user namespace that owns the network,
+    /// before it looks at what is requested. So the request may be one that it never fulfils, and
+    /// does not wait for the lock on the configuration, which may take a millisecond.
+    pub fn may_configure(&self) -> bool {
+        let request = RouteNetlinkMessage::NewPrefix(PrefixMessage::default());
+        self.request(request, NLM_F_ACK) != Err(Errno::EPERM)
+    }
+
+    /// `ip link add NAME up type veth peer name PEER netns PID`: the peer is created in its
+    /// namespace and need not be moved.
     pub fn add_veth(&self, name: &str, peer: &str, pid: Pid) -> Result<()> {
         let mut end = link(peer);
         end.attributes.push(LinkAttribute::NetNsPid(pid.as_raw() as u32));
@@ -41,13 +54,28 @@ impl Netlink {
         let kind =
             [LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end)))];
         link.attributes.push(LinkAttribute::LinkInfo(kind.into()));
-        self.add(RouteNetlinkMessage::NewLink(link)).with_context(|| format!("add veth {name}"))
+        self.add(RouteNetlinkMessage::NewLink(link))
+            .tried(Operation::AddVeth, format_args!("add veth {name}"))
     }
 
     /// `ip link set NAME up`
     pub fn set_up(&self, name: &str) -> Result<()> {
         let link = RouteNetlinkMessage::SetLink(up(link(name)));
-        self.request(link, NLM_F_ACK).with_context(|| format!("set {name} up")).map(drop)
+        self.request(link, NLM_F_ACK)
+            .tried(Operation::ConfigureNetwork, format_args!("set {name} up"))
+            .map(drop)
+    }
+
+    /// Returns whether `ip link show NAME` has the flag RUNNING (netdevice(7)): not only is it up,
+    /// the kernel also knows that the other end is.
+    pub fn is_running(&self, name: &str) -> Result<bool> {
+        match self.request(RouteNetlinkMessage::GetLink(link(name)), 0) {
+            Ok(Some(RouteNetlinkMessage::NewLink(link))) => {
+                Ok(link.header.flags.contains(LinkFlags::Running))
+            }
+            Ok(answer) => anyhow::bail!("look at {name}: the kernel answered {answer:?}"),
+            Err(errno) => Err(errno).with_context(|| format!("look at {name}")),
+        }
     }
 
     /// `ip addr add ADDRESS dev NAME`
@@ -60,7 +88,8 @@ impl Netlink {
         message.attributes.push(AddressAttribute::Local(address.addr().into()));
         message.attributes.push(AddressAttribute::Broadcast(address.broadcast()));
         let message = RouteNetlinkMessage::NewAddress(message);
-        self.add(message).with_context(|| format!("add address {address} to {name}"))
+        self.add(message)
+            .tried(Operation::ConfigureNetwork, format_args!("add address {address} to {name}"))
     }
 
     /// `ip route add default via GATEWAY`
@@ -71,11 +100,12 @@ impl Netlink {
         route.header.kind = RouteType::Unicast;
         route.attributes.push(RouteAttribute::Gateway(gateway.into()));
         self.add(RouteNetlinkMessage::NewRoute(route))
-            .with_context(|| format!("add default route via {gateway}"))
+            .tried(Operation::ConfigureNetwork, format_args!("add default route via {gateway}"))
     }
 
-    /// `ip route get fibmatch ADDRESS`: the entry of the routing tables that decides, if there is
-    /// one.
+    /// `ip route get fibmatch ADDRESS`: the entry of the routing tables that decides. None where no
+    /// route leads there: the kernel answers ENETUNREACH, and EINVAL, EACCES or EHOSTUNREACH where
+    /// a route says blackhole, prohibit or unreachable (ip-route(8)).
     pub fn route_to(&self, address: Ipv4Addr) -> Result<Option<RouteHeader>> {
         let mut query = route();
         query.header.destination_prefix_length = 32;
@@ -84,12 +114,11 @@ impl Netlink {
         match self.request(RouteNetlinkMessage::GetRoute(query), 0) {
             Ok(Some(RouteNetlinkMessage::NewRoute(route))) => Ok(Some(route.header)),
             Ok(answer) => anyhow::bail!("route to {address}: the kernel answered {answer:?}"),
-            Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => Ok(None),
-            Err(errno) => Err(errno).with_context(|| format!("route to {address}")),
+            Err(_) => Ok(None),
         }
     }
 
-    /// A request for something new, refused with EEXIST where it is not.
+    /// Requests something new, which the kernel refuses with EEXIST where it exists already.
     fn add(&self, message: RouteNetlinkMessage) -> Result<(), Errno> {
         self.request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).map(drop)
     }
@@ -119,9 +148,11 @@ impl Netlink {
         }
     }
 
-    fn exchange(&self, request: &[u8]) -> io::Result<Vec<u8>> {
+    fn exchange(&self, request: &[u8]) -> std::io::Result<Vec<u8>> {
         self.0.send_to(request, &SocketAddr::new(0, 0), 0)?; // the kernel's own address
-        Ok(self.0.recv_from_full()?.0)
+        let mut answer = Vec::with_capacity(ANSWER);
+        self.0.recv(&mut answer, 0)?;
+        Ok(answer)
     }
 }
 

@@ -1,18 +1,20 @@
-//! The kernel removes a namespace with its last process, and a cgroup never. So a second process
-//! stays outside, waits for the end of the launcher, even by SIGKILL, and removes what it was told
-//! of.
+//! The kernel removes a namespace with its last process, but never a cgroup. So a second process
+//! stays outside, waits for the end of the launcher, even by SIGKILL, and removes the launcher's
+//! groups.
 
-use std::fs;
-use std::io::{PipeWriter, Read, Write, pipe};
+use std::fs::{self, File};
+use std::io::{PipeWriter, Write, pipe};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use common::{Operation, Tried};
 use nix::sys::prctl;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, setsid};
+use rustix::fs::{FlockOperation, flock};
 
 /// The cleaning process, seen from the launcher. It begins when the last writing end of the pipe is
 /// closed.
@@ -26,7 +28,7 @@ impl Cleaner {
     pub fn start() -> Result<Cleaner> {
         let (reader, writer) = pipe().context("pipe")?;
         // SAFETY: this process has one thread, so that the child may do what it likes.
-        match unsafe { fork() }.context("fork")? {
+        match unsafe { fork() }.tried(Operation::Fork, "fork")? {
             ForkResult::Parent { child } => Ok(Cleaner { pipe: writer, pid: child }),
             ForkResult::Child => {
                 let _ = dup2_stdin(&reader);
@@ -37,13 +39,13 @@ impl Cleaner {
         }
     }
 
-    /// Tells it of a directory that is about to be made.
+    /// Passes on a directory that this process has created.
     pub fn remember(&mut self, dir: &Path) -> Result<()> {
         let line = [dir.as_os_str().as_bytes(), b"\n"].concat();
-        self.pipe.write_all(&line).context("tell the cleaner")
+        self.pipe.write_all(&line).context("write to the cleaner")
     }
 
-    /// Lets it remove everything, and waits for that.
+    /// Lets it remove them, and waits for that.
     pub fn finish(self) -> Result<()> {
         drop(self.pipe);
         waitpid(self.pid, None).map(drop).with_context(|| format!("waitpid {}", self.pid))
@@ -58,12 +60,34 @@ fn clean() {
     // SAFETY: closes descriptors that nothing here uses: we must not keep anybody's pipe open,
     // least of all our own.
     unsafe { close_fds::close_open_fds(libc::STDIN_FILENO + 1, &[]) };
-    let mut dirs = String::new();
-    let _ = std::io::stdin().read_to_string(&mut dirs);
+    let mut dirs = Vec::new();
+    for dir in std::io::stdin().lines().map_while(Result::ok).map(PathBuf::from) {
+        dir.parent().into_iter().for_each(remove_abandoned);
+        dirs.push(dir);
+    }
     let deadline = Instant::now() + Duration::from_secs(10);
-    for dir in dirs.lines() {
-        while Path::new(dir).exists() && fs::remove_dir(dir).is_err() && Instant::now() < deadline {
+    for dir in dirs {
+        while dir.exists() && fs::remove_dir(&dir).is_err() && Instant::now() < deadline {
             sleep(Duration::from_millis(1));
         }
     }
 }
+
+/// Removes groups whose launcher has ended together with its cleaner, as process 1 of a PID
+/// namespace does when it is killed. A launcher that lives holds a lock on its groups.
+fn remove_abandoned(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let ours = name.len() == NAME.len() && name.as_bytes().starts_with(PREFIX);
+        if ours
+            && let Ok(group) = File::open(entry.path())
+            && flock(&group, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            let _ = fs::remove_dir(entry.path()); // the kernel refuses while a process is in it
+        }
+    }
+}
+
+/// The name of a group, whose end mkdtemp(3) replaces.
+pub const NAME: &str = "container-XXXXXX";
+const PREFIX: &[u8] = b"container-";

@@ -104,8 +104,15 @@ const PROGRAMS: &[&str] = &[
 fn main() -> ExitCode {
     let abis =
         if cfg!(target_arch = "x86_64") { &["native", "i386", "x32"][..] } else { &["native"] };
-    let mut claims =
-        vec![status(), status_without_filter(), reached(), allowed(), programs(), threads()];
+    let mut claims = vec![
+        status(),
+        status_without_filter(),
+        reached(),
+        granted(),
+        allowed(),
+        programs(),
+        threads(),
+    ];
     claims.extend(demo());
     claims.extend(abis.iter().map(|abi| match *abi {
         "native" => introduces("dangerous calls answer EPERM", |step| refused(step, "native")),
@@ -133,7 +140,7 @@ fn status_without_filter() -> Claim {
 
 fn refused(step: &Step, abi: &str) -> Result<()> {
     let expect = |calls: &[&str], expected: &str| {
-        let answers = try_syscalls(step, with_all_capabilities(step), abi, calls)?;
+        let answers = try_syscalls(step, step.launch(), abi, calls)?;
         calls
             .iter()
             .zip(answers)
@@ -150,6 +157,30 @@ fn reached() -> Claim {
         let launch = with_all_capabilities(step).option("--seccomp", "off");
         for (call, answer) in REFUSED.iter().zip(try_syscalls(step, launch, "native", REFUSED)?) {
             step.expect(*call, answer).differs_from("EPERM")?;
+        }
+        Ok(())
+    })
+}
+
+/// Calls that come with a capability: mount and its like, and one of each other group.
+const GRANTED: &[(&str, &str)] = &[
+    ("SYS_ADMIN", "mount"),
+    ("SYS_ADMIN", "open_tree 999"),
+    ("SYS_ADMIN", "sethostname 0 9999"),
+    ("SYS_ADMIN", "setns 999 0"),
+    ("DAC_READ_SEARCH", "open_by_handle_at 999"),
+    ("SYS_NICE", "mbind"),
+    ("SYS_PTRACE", "pidfd_getfd 999"),
+    ("SYS_TIME", "clock_settime 99"),
+];
+
+fn granted() -> Claim {
+    holds("a capability that is asked for brings the calls that it is for", |step| {
+        for (capability, call) in GRANTED {
+            let launch = step.launch().option("--cap-add", capability);
+            let answers = try_syscalls(step, launch, "native", &[call, "keyctl 0 0xfffffffd 0"])?;
+            step.expect(*call, answers[0].as_str()).differs_from("EPERM")?;
+            step.expect("another call", answers[1].as_str()).equals("EPERM")?;
         }
         Ok(())
     })
@@ -212,7 +243,7 @@ fn demo() -> Vec<Claim> {
     ]
 }
 
-/// So that the answer is the filter's, and not for want of a capability.
+/// So that no answer is for want of a capability.
 fn with_all_capabilities(step: &Step) -> Launch<'_> {
     step.launch().option("--cap-add", "ALL")
 }

@@ -62,6 +62,18 @@ pub(super) const ATTACKS: &[Attack] = &[
             call("answered", unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, SESSION, 0) })
         },
     ),
+    attack(
+        "add-key",
+        "CVE-2016-0728",
+        "adds a key to the kernel's keyrings: add_key(2)",
+        FILTER,
+        |_| {
+            const PROCESS: libc::c_int = -2;
+            let (kind, name) = (c"user".as_ptr(), c"attack".as_ptr());
+            // SAFETY: the strings outlive the call; the keyring goes with this process.
+            call("added", unsafe { libc::syscall(libc::SYS_add_key, kind, name, name, 1, PROCESS) })
+        },
+    ),
     attack("kexec", "", "starts another kernel: kexec_load(2)", BOTH, |_| {
         const NO_SUCH_FLAG: libc::c_int = 0x7000;
         let none = std::ptr::null::<u8>();

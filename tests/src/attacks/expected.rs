@@ -62,7 +62,7 @@ impl ExpectedOutcomes {
     /// without a container, being stopped proves nothing.
     pub fn record(&mut self, identity: Identity, columns: &[AttackResults], free: &AttackResults) {
         for attack in all() {
-            let provable = free[attack.name].outcome == Outcome::Succeeded;
+            let provable = attack.is_provable(free);
             let mark = |mark: Outcome| {
                 if provable || mark == Outcome::Succeeded { mark } else { Outcome::Untried }
             };

@@ -37,6 +37,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         "a PID namespace",
         read_memory,
     ),
+    attack("ptrace", "", "traces a process of the host: ptrace(2)", "a PID namespace", |decoys| {
+        let (pid, none) = (decoys.number::<libc::pid_t>("pid")?, 0);
+        // SAFETY: takes integers; the process is let go when this one ends.
+        call("traced", unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, none, none) })
+    }),
     attack("rename-host", "", "calls sethostname(2)", "a UTS namespace", |decoys| {
         if !decoys.shares("uts")? {
             return nothing("a name of its own");

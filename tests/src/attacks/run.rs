@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
-use super::peers::Peer;
-use super::{DESCRIPTOR, LIMITS, SECRET, TERMINAL, all};
+use super::peers::{Peer, Request, Site};
+use super::{DESCRIPTOR, How, LIMITS, SECRET, TERMINAL, all, stage};
 use crate::host::{HostPath, Identity};
 use crate::launch::{Launch, Launched, Output, Step};
 use crate::paths;
@@ -56,11 +56,13 @@ pub fn attack_step(number: usize, identity: Identity) -> Result<AttackResults> {
         _ => "attacker".to_owned(),
     };
     let argv = |words: &[&str]| launch.argv(&[&[program.as_str()], words].concat());
-    Site::prepare(&step, unlimited)?.attack(&argv, true)
+    let mut results = Decoyed::prepare(&step, unlimited)?.attack(&argv, true)?;
+    results.extend(stage::results(&step, None)?);
+    Ok(results)
 }
 
 /// What chapter 05 shows to root: ids that are not the host's. (09 chooses such ones by itself.)
-fn chapter_options<'a>(launch: Launch<'a>, step: &Step) -> Launch<'a> {
+pub(super) fn chapter_options<'a>(launch: Launch<'a>, step: &Step) -> Launch<'a> {
     let range = "0:100000:65536";
     match (step.identity, step.number) {
         (Identity::Root, 5..=8) => launch.option("--uid-map", range).option("--gid-map", range),
@@ -89,13 +91,19 @@ pub fn attack_peer(peer: &Peer, identity: Identity) -> Result<Result<AttackResul
     fs::set_permissions(rootfs.here.join("tmp"), Permissions::from_mode(0o1777))
         .context("chmod tmp")?;
     let bundle = step.host().directory()?;
+    let site = Site { step: &step, rootfs: &rootfs, bundle: &bundle };
     let argv = |words: &[&str]| {
-        (peer.argv)(&step, &rootfs, &bundle, &[&["/bin/attacker"], words].concat())
+        let command = [&["/bin/attacker"], words].concat();
+        (peer.argv)(&site, &Request { command: &command, ..Request::default() })
     };
     let groups = Groups::now();
-    let answers = Site::prepare(&step, None)?.attack(&argv, peer.takes_words);
+    let results = Decoyed::prepare(&step, None)?.attack(&argv, peer.takes_words);
+    let results = results.and_then(|mut results| {
+        results.extend(stage::results(&step, Some(peer))?);
+        Ok(results)
+    });
     groups.remove_new();
-    Ok(answers.map_err(|error| format!("{error:#}")))
+    Ok(results.map_err(|error| format!("{error:#}")))
 }
 
 /// The control groups at the top of each hierarchy.
@@ -128,7 +136,7 @@ impl Step {
         let launch = options.iter().fold(self.launch().rootfs(&rootfs), |launch, (name, value)| {
             launch.option(name, value)
         });
-        let site = Site::prepare(self, None)?;
+        let site = Decoyed::prepare(self, None)?;
         let words: Vec<&str> = ["attacker"]
             .into_iter()
             .chain(site.words.iter().map(String::as_str))
@@ -142,7 +150,7 @@ impl Step {
 }
 
 /// A host with decoys on it.
-struct Site<'a> {
+struct Decoyed<'a> {
     step: &'a Step,
     outside: HostPath,
     words: Vec<String>,
@@ -150,7 +158,7 @@ struct Site<'a> {
     careless: String,
 }
 
-impl<'a> Site<'a> {
+impl<'a> Decoyed<'a> {
     fn prepare(step: &'a Step, unlimited: Option<&str>) -> Result<Self> {
         let outside = step.host().directory()?;
         outside.join("marker").write("outside")?;
@@ -160,7 +168,7 @@ impl<'a> Site<'a> {
         let line = decoys.first_line().context("lay out the decoys")?;
         let words =
             line.split(' ').map(str::to_owned).chain(unlimited.map(str::to_owned)).collect();
-        Ok(Site { step, outside, words, decoys, careless })
+        Ok(Decoyed { step, outside, words, decoys, careless })
     }
 
     /// `argv` makes a command line of the words for `attacker`; `terminal` says that more words may
@@ -182,6 +190,7 @@ impl<'a> Site<'a> {
         }
         let missing = all()
             .iter()
+            .filter(|attack| matches!(attack.how, How::Inside(_)))
             .find(|attack| !answers.contains_key(attack.name))
             .map(|attack| attack.name);
         let why = output.stderr.lines().next().unwrap_or("no answer");
@@ -206,7 +215,7 @@ impl<'a> Site<'a> {
     }
 }
 
-impl Drop for Site<'_> {
+impl Drop for Decoyed<'_> {
     /// Lets the decoys be removed.
     fn drop(&mut self) {
         let _ = kill(Pid::from_raw(self.decoys.process().pid), Signal::SIGTERM);

@@ -164,7 +164,7 @@ impl Table {
     /// Where it fails without a container, being stopped proves nothing.
     fn outcome(&self, attack: &Attack, column: &AttackResults) -> Outcome {
         let outcome = column[attack.name].outcome;
-        let provable = self.free[attack.name].outcome == Outcome::Succeeded;
+        let provable = attack.is_provable(&self.free);
         if outcome == Outcome::Stopped && !provable { Outcome::Untried } else { outcome }
     }
 

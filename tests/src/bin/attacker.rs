@@ -3,26 +3,31 @@
 //! `attacker [NAME=VALUE …] [ATTACK …]` runs inside and tries these attacks, or all: a line each, of
 //! name, result and evidence. The values say where the decoys are, which `attacker decoys FILE` lays
 //! out on the host. `attacker careless COMMAND …` starts a command as a careless launcher does: with
-//! a key in its keyring and, with `--terminal`, a terminal.
+//! a key in its keyring and, with `--terminal`, a terminal. `attacker ambush program=ID` waits inside
+//! for a process that joins, and `attacker fake-proc FILE` mounts a /proc of links to a file.
 
 use std::env::args;
 use std::ffi::CString;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use harness::attacks::{Attack, Decoys, KEY, Stop, all, handle};
+use harness::attacks::{Attempt, Decoys, How, KEY, Stop, all, handle};
 use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
 use nix::pty::openpty;
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::stat::fstat;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, alarm, dup2_stdin, execvp, fork, setsid};
+use nix::unistd::{ForkResult, Pid, alarm, dup2_stdin, execvp, fork, setsid};
 
 /// For one attack, in seconds.
 const LIMIT: u32 = 5;
@@ -34,6 +39,8 @@ fn main() -> ExitCode {
         ["decoys", marker] => decoys(marker),
         ["careless", "--terminal", ref command @ ..] => on_terminal(command),
         ["careless", ref command @ ..] => careless(command),
+        ["ambush", program] => ambush(program),
+        ["fake-proc", victim] => fake_proc(victim),
         _ => try_all(&words),
     };
     result.map_or_else(
@@ -49,22 +56,26 @@ fn main() -> ExitCode {
 fn try_all(words: &[&str]) -> Result<()> {
     let mut decoys = Decoys::default();
     let names: Vec<&str> = words.iter().copied().filter(|word| !decoys.take(word)).collect();
-    for attack in all().iter().filter(|attack| names.is_empty() || names.contains(&attack.name)) {
-        let line = format!("{}\t{}\n", attack.name, in_child(attack, &decoys)?);
+    for attack in all() {
+        let How::Inside(run) = attack.how else { continue };
+        if !names.is_empty() && !names.contains(&attack.name) {
+            continue;
+        }
+        let line = format!("{}\t{}\n", attack.name, in_child(run, &decoys)?);
         io::stdout().write_all(line.as_bytes()).context("write to standard output")?;
     }
     Ok(())
 }
 
 /// What one attack came to, whatever it does to its own process.
-fn in_child(attack: &Attack, decoys: &Decoys) -> Result<String> {
+fn in_child(run: fn(&Decoys) -> Attempt, decoys: &Decoys) -> Result<String> {
     let (mut reader, mut writer) = io::pipe().context("pipe")?;
     // SAFETY: this process has one thread.
     match unsafe { fork() }.context("fork")? {
         ForkResult::Child => {
             drop(reader);
             alarm::set(LIMIT);
-            let result = describe((attack.run)(decoys));
+            let result = describe(run(decoys));
             let _ = writer.write_all(result.as_bytes());
             // SAFETY: ends this process alone.
             unsafe { libc::_exit(0) }
@@ -227,4 +238,50 @@ fn take(terminal: OwnedFd) -> Result<()> {
     Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })
         .context("TIOCSCTTY")?;
     dup2_stdin(&terminal).context("dup2")
+}
+
+/// Waits for a process that runs the host's program, and holds on to its file: it can be written to
+/// as soon as no process executes it (execve(2), ETXTBSY).
+fn ambush(program: &str) -> Result<()> {
+    let id = program.strip_prefix("program=").context("program=DEVICE:INODE")?;
+    println!("ready");
+    let end = Instant::now() + Duration::from_secs(u64::from(LIMIT));
+    while Instant::now() < end {
+        for process in std::fs::read_dir("/proc").context("/proc")?.flatten() {
+            let Ok(file) = File::open(process.path().join("exe")) else { continue };
+            let found = file.metadata().context("stat")?;
+            if format!("{}:{}", found.dev(), found.ino()) == id {
+                let pid = process.file_name().to_string_lossy().parse().context("a number")?;
+                println!("ambush: {}", take_over(Pid::from_raw(pid), &file));
+                return Ok(());
+            }
+        }
+    }
+    println!("ambush: no process executed the host's program");
+    Ok(())
+}
+
+/// Ends the process, and opens its file for writing; writes nothing.
+fn take_over(pid: Pid, file: &File) -> String {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let end = Instant::now() + Duration::from_secs(1);
+    let _ = kill(pid, Signal::SIGKILL);
+    loop {
+        match File::options().write(true).open(&path) {
+            Ok(_) => return "open for writing".into(),
+            Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) && Instant::now() < end => {}
+            Err(error) => return error.to_string(),
+        }
+    }
+}
+
+/// What whoever owns a container's user namespace may do to its mount table from outside.
+fn fake_proc(victim: &str) -> Result<()> {
+    let tmpfs = Some("tmpfs");
+    mount(tmpfs, "/proc", tmpfs, MsFlags::empty(), None::<&str>).context("mount")?;
+    std::fs::create_dir_all("/proc/self/fd").context("mkdir")?;
+    for number in 1..3 {
+        symlink(victim, format!("/proc/self/fd/{number}")).context("symlink")?;
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Tells a reader what became of the claims of chapters: `make check-NN` and `make check`.
+//! Runs the claims of chapters and prints whether they hold: `make check-NN` and `make check`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -7,17 +7,20 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use harness::{ClaimReport, Event, Observation, REPORT, Verdict, paint, restore_sigpipe};
+use harness::{
+    Before, ClaimReport, Event, HOST, NOT_ROOT, Observation, REPORT, Verdict, paint,
+    restore_sigpipe,
+};
 
-/// Runs the claims of chapters and tells, claim by claim, whether the kernel bears them out; exit
-/// code 1 if it does not
+/// Runs the claims of chapters and prints, claim by claim, whether the kernel confirms them; exit
+/// code 1 if one does not hold
 #[derive(Parser)]
 struct Args {
     /// text for people, json and tap (testanything.org) for programs
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 
-    /// Tell of every claim what was run and what the kernel showed
+    /// For every claim, print what was run and what the kernel showed
     #[arg(long)]
     verbose: bool,
 
@@ -61,11 +64,11 @@ fn check(args: &Args) -> Result<bool> {
     Ok(!all.iter().any(failed))
 }
 
-fn failed(told: &ClaimReport) -> bool {
-    matches!(told.verdict, Verdict::Fail(_) | Verdict::Untried(_))
+fn failed(report: &ClaimReport) -> bool {
+    matches!(report.verdict, Verdict::Fail(_) | Verdict::Untried(_))
 }
 
-/// Runs the claims of one chapter, and tells them as they come.
+/// Runs the claims of one chapter, and prints them as they come.
 fn chapter(args: &Args, claims: &Path) -> Result<Vec<ClaimReport>> {
     let mut child = Command::new(claims).env(REPORT, "json").stdout(Stdio::piped()).spawn();
     let child =
@@ -73,19 +76,20 @@ fn chapter(args: &Args, claims: &Path) -> Result<Vec<ClaimReport>> {
     let mut all: Vec<ClaimReport> = Vec::new();
     let mut begun = 0;
     for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
-        let told: ClaimReport =
+        let report: ClaimReport =
             serde_json::from_str(&line?).with_context(|| claims.display().to_string())?;
-        if args.format == Format::Text && all.last().is_some_and(|last| last.claim != told.claim) {
-            tell(args, &all[begun..]);
+        if args.format == Format::Text && all.last().is_some_and(|last| last.claim != report.claim)
+        {
+            print_claim(args, &all[begun..]);
             begun = all.len();
         }
         if args.format == Format::Text && all.is_empty() {
-            println!("{}", paint("1", &told.chapter));
+            println!("{}", paint("1", &report.chapter));
         }
-        all.push(told);
+        all.push(report);
     }
     if args.format == Format::Text {
-        tell(args, &all[begun..]);
+        print_claim(args, &all[begun..]);
         summary(&all);
     }
     let status = child.wait().context("waitpid")?;
@@ -94,13 +98,13 @@ fn chapter(args: &Args, claims: &Path) -> Result<Vec<ClaimReport>> {
 }
 
 /// One claim: a line for those identities for whom it came to the same.
-fn tell(args: &Args, claim: &[ClaimReport]) {
+fn print_claim(args: &Args, claim: &[ClaimReport]) {
     let mut rest: Vec<&ClaimReport> =
-        claim.iter().filter(|told| !matches!(told.verdict, Verdict::Skipped(_))).collect();
+        claim.iter().filter(|report| !matches!(report.verdict, Verdict::Skipped(_))).collect();
     while let Some(first) = rest.first().copied() {
         let (same, other): (Vec<_>, Vec<_>) =
-            rest.into_iter().partition(|told| told.verdict == first.verdict);
-        let who: Vec<&str> = same.iter().map(|told| told.identity.as_str()).collect();
+            rest.into_iter().partition(|report| report.verdict == first.verdict);
+        let who: Vec<&str> = same.iter().map(|report| report.identity.as_str()).collect();
         line(first, &who.join(" "));
         if failed(first) || args.verbose {
             evidence(first);
@@ -109,28 +113,32 @@ fn tell(args: &Args, claim: &[ClaimReport]) {
     }
 }
 
-fn line(told: &ClaimReport, who: &str) {
-    let says = &told.claim;
-    let (word, note) = match (&told.verdict, &told.before) {
-        (Verdict::Ok, Some((before, _))) => {
-            (paint("32", "OK  "), format!("not yet in {}", &before[..2]))
-        }
+fn line(report: &ClaimReport, identities: &str) {
+    let (word, note) = match (&report.verdict, &report.before) {
+        (Verdict::Ok, Some(before)) => (paint("32", "OK  "), refuted_by(&before.step)),
         (Verdict::Ok, None) => (paint("32", "OK  "), String::new()),
         _ => (paint("31", "FAIL"), String::new()),
     };
-    let note = note.replace("not yet in th", "not so on the host");
-    println!("{}", format!("  {word}  {who:<9}  {says:<76}  {}", paint("2", &note)).trim_end());
+    let line = format!("  {word}  {identities:<9}  {:<76}  {}", report.claim, paint("2", &note));
+    println!("{}", line.trim_end());
+}
+
+fn refuted_by(step: &str) -> String {
+    match step.get(..2) {
+        Some(number) if step != HOST => format!("not yet in {number}"),
+        _ => "not so on the host".into(),
+    }
 }
 
 /// What led to the verdict.
-fn evidence(told: &ClaimReport) {
-    for event in &told.events {
+fn evidence(report: &ClaimReport) {
+    for event in &report.events {
         match event {
             Event::Command(command) => println!("          $ {command}"),
             Event::Held(Observation { what, found, .. }) => println!("          {what}: {found}"),
         }
     }
-    match &told.verdict {
+    match &report.verdict {
         Verdict::Fail(Observation { what, expected, found }) => {
             println!(
                 "          {what}\n            expected: {expected}\n            found:    {}",
@@ -140,19 +148,21 @@ fn evidence(told: &ClaimReport) {
         Verdict::Untried(why) => println!("          {why}"),
         _ => {}
     }
-    if let Some((before, Verdict::Fail(Observation { what, found, .. }))) = &told.before {
-        println!("          in {before}: {what}: {found}");
+    if let Some(Before { step, verdict: Verdict::Fail(Observation { what, found, .. }) }) =
+        &report.before
+    {
+        println!("          in {step}: {what}: {found}");
     }
-    if failed(told) {
-        println!("          look at {}", told.hint);
+    if failed(report) {
+        println!("          look at {}", report.hint);
     }
 }
 
 /// How many held, and why some were not tried.
 fn summary(all: &[ClaimReport]) {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for told in all {
-        if let Verdict::Skipped(reason) = &told.verdict {
+    for report in all {
+        if let Verdict::Skipped(reason) = &report.verdict {
             *reasons.entry(reason).or_default() += 1;
         }
     }
@@ -160,15 +170,29 @@ fn summary(all: &[ClaimReport]) {
         println!("  {}  {count} not tried: {reason}", paint("33", "--  "));
     }
     let counts = count(all, None);
-    println!("  {} held, {} failed, {} not tried\n", counts[0], counts[1], counts[2]);
+    println!("  {} held, {} failed, {} not tried", counts[0], counts[1], counts[2]);
+    match all.iter().find(|report| is_for_root(report)) {
+        Some(report) => println!("  {}\n", as_root(&format!("check-{}", &report.chapter[..2]))),
+        None => println!(),
+    }
+}
+
+/// Whether root alone could try this.
+fn is_for_root(report: &ClaimReport) -> bool {
+    report.verdict == Verdict::Skipped(NOT_ROOT.into())
+}
+
+fn as_root(target: &str) -> String {
+    format!("`make {target} SUDO=sudo` tries what takes root as well.")
 }
 
 /// Held, failed and not tried; of one identity, or of all.
 fn count(all: &[ClaimReport], identity: Option<&str>) -> [usize; 3] {
     let mut counts = [0; 3];
-    for told in all.iter().filter(|told| identity.is_none_or(|identity| told.identity == identity))
+    for report in
+        all.iter().filter(|report| identity.is_none_or(|identity| report.identity == identity))
     {
-        let place = match &told.verdict {
+        let place = match &report.verdict {
             Verdict::Ok => 0,
             Verdict::Fail(_) | Verdict::Untried(_) => 1,
             Verdict::Skipped(_) => 2,
@@ -181,13 +205,16 @@ fn count(all: &[ClaimReport], identity: Option<&str>) -> [usize; 3] {
 fn table(all: &[ClaimReport]) {
     println!("{:<12}{:<26}as an ordinary user", "", "as root");
     println!("{:<12}{:<26}held failed not tried", "chapter", "held failed not tried");
-    let mut chapters: Vec<&str> = all.iter().map(|told| told.chapter.as_str()).collect();
+    let mut chapters: Vec<&str> = all.iter().map(|report| report.chapter.as_str()).collect();
     chapters.dedup();
     for chapter in chapters {
         let its: Vec<ClaimReport> =
-            all.iter().filter(|told| told.chapter == chapter).cloned().collect();
+            all.iter().filter(|report| report.chapter == chapter).cloned().collect();
         let cells = ["root", "user"].map(|identity| cell(count(&its, Some(identity))));
         println!("{chapter:<12}{}     {}", cells[0], cells[1]);
+    }
+    if all.iter().any(is_for_root) {
+        println!("\n{}", as_root("check"));
     }
 }
 
@@ -199,23 +226,23 @@ fn cell([held, failed, skipped]: [usize; 3]) -> String {
 
 fn tap(all: &[ClaimReport]) {
     println!("TAP version 13\n1..{}", all.len());
-    for (index, told) in all.iter().enumerate() {
-        let (word, note) = match &told.verdict {
+    for (index, report) in all.iter().enumerate() {
+        let (word, note) = match &report.verdict {
             Verdict::Ok => ("ok", String::new()),
             Verdict::Skipped(reason) => ("ok", format!(" # SKIP {reason}")),
             Verdict::Fail(observation) => {
-                ("not ok", format!("\n# {observation}\n# look at {}", told.hint))
+                ("not ok", format!("\n# {observation}\n# look at {}", report.hint))
             }
             Verdict::Untried(why) => {
-                ("not ok", format!("\n# {}\n# look at {}", why.replace('\n', "\n# "), told.hint))
+                ("not ok", format!("\n# {}\n# look at {}", why.replace('\n', "\n# "), report.hint))
             }
         };
         println!(
             "{word} {} - {} as {}: {}{note}",
             index + 1,
-            told.chapter,
-            told.identity,
-            told.claim
+            report.chapter,
+            report.identity,
+            report.claim
         );
     }
 }

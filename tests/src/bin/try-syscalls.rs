@@ -93,7 +93,7 @@ unsafe fn make(abi: Abi, number: u64, args: [u64; 5]) -> i64 {
     let _ = abi;
     let [a, b, c, d, e] = args;
     // SAFETY: left to the caller.
-    let result = unsafe { libc::syscall(number as libc::c_long, a, b, c, d, e) };
+    let result = unsafe { libc::syscall(number as libc::c_long, a, b, c, d, e, 0) };
     if result == -1 { -i64::from(Errno::last_raw()) } else { result }
 }
 

@@ -20,7 +20,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, mkdir, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Uid, chown, mkdir, setgroups, setresgid, setresuid, setsid};
 
 use super::TARGET;
 use crate::child::Child;
@@ -41,8 +41,6 @@ pub(super) struct Plan {
     pub own: CloneFlags,
     /// Its mounts propagate to each other, as systemd sets it up (mount_namespaces(7)).
     pub shared_mounts: bool,
-    /// Only the user that starts the steps there reaches the trees.
-    pub closed: bool,
     /// The ids outside of the user that starts the steps there.
     pub user: (u32, u32),
 }
@@ -56,7 +54,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Makes a host that shows these files and directories of `target`.
-    pub fn start(plan: Plan, shown: &[PathBuf], target: &Path) -> Result<Self> {
+    pub fn start(plan: Plan, shown: &[Shown], target: &Path) -> Result<Self> {
         let layout = Layout::new(shown, target)?;
         let map = |inside: u32, outside: u32| format!("{inside} {outside} 1\n");
         let inside = plan.ids_inside.unwrap_or_default();
@@ -92,21 +90,29 @@ impl Drop for Keeper {
     }
 }
 
+/// A directory that a host shows, and the mode of those that it makes above it.
+pub(super) struct Shown {
+    pub path: PathBuf,
+    pub above: u32,
+}
+
 /// What a host shows of the target directory: the directories above, and mounts.
 struct Layout {
-    directories: Vec<CString>,
+    directories: Vec<(CString, Mode)>,
     binds: Vec<(CString, CString)>,
 }
 
 impl Layout {
-    fn new(shown: &[PathBuf], target: &Path) -> Result<Self> {
+    fn new(shown: &[Shown], target: &Path) -> Result<Self> {
         let mut layout = Layout { directories: Vec::new(), binds: Vec::new() };
         let c_string = |path: &Path| CString::new(path.as_os_str().as_bytes());
-        for path in shown {
+        for Shown { path, above } in shown {
             let there = Path::new(TARGET).join(path.strip_prefix(target)?);
-            let above = there.ancestors().take_while(|above| *above != Path::new(TARGET));
-            let mut above = above.map(c_string).collect::<Result<Vec<_>, _>>()?;
-            layout.directories.extend(above.drain(..).rev());
+            let made = there.ancestors().take_while(|directory| *directory != Path::new(TARGET));
+            for directory in made.collect::<Vec<_>>().into_iter().rev() {
+                let mode = Mode::from_bits_truncate(*above);
+                layout.directories.push((c_string(directory)?, mode));
+            }
             layout.binds.push((c_string(path)?, c_string(&there)?));
         }
         Ok(layout)
@@ -114,15 +120,16 @@ impl Layout {
 
     /// On a file system of its own: what lies beside it in the target directory may be closed to
     /// others.
-    fn mount(&self, closed: bool) -> nix::Result<()> {
+    fn mount(&self, (uid, gid): (u32, u32)) -> nix::Result<()> {
         let none = None::<&CStr>;
         mount(Some("tmpfs"), TARGET, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
-        for directory in &self.directories {
-            let mode = if closed { 0o700 } else { 0o755 };
-            match mkdir(directory.as_c_str(), Mode::from_bits_truncate(mode)) {
+        for (directory, mode) in &self.directories {
+            match mkdir(directory.as_c_str(), *mode) {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(errno),
             }
+            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            chown(directory.as_c_str(), owner.0, owner.1)?;
         }
         for (from, to) in &self.binds {
             let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
@@ -157,7 +164,7 @@ impl Plan {
         if self.by_root {
             unshare(CloneFlags::CLONE_NEWNS)?;
             propagate(MsFlags::MS_PRIVATE)?;
-            layout.mount(self.closed)?;
+            layout.mount(self.user)?;
         }
         if self.ids_inside.is_some() {
             self.make_user_namespace(maps)?;

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Host, HostPath};
+use super::{Host, HostPath, TREES};
 use crate::paths;
 
 impl Host {
     /// A copy of the rootfs that may be written to, of the user that starts the steps here. Its files are
     /// links to the originals: replace them, but do not write into them.
     pub fn copy_of_rootfs(&self) -> Result<HostPath> {
-        let copy = self.directory()?;
+        let copy = self.directory_in(&self.scratch.path().join(TREES))?;
         self.copy_tree(&paths::rootfs()?, &copy.here)?;
         Ok(copy)
     }
@@ -27,12 +27,17 @@ impl Host {
     /// Such a copy with a program of this workspace in /bin.
     pub fn rootfs_with(&self, name: &str) -> Result<HostPath> {
         let copy = self.copy_of_rootfs()?;
+        self.add_program(name, &copy)?;
+        Ok(copy)
+    }
+
+    /// Adds one more to such a copy.
+    pub(crate) fn add_program(&self, name: &str, copy: &HostPath) -> Result<()> {
         let program = paths::binary(name)?;
         for library in paths::libraries(&program)? {
             copy_new(&library, &copy.here.join(library.strip_prefix("/")?))?;
         }
-        copy_new(&program, &copy.here.join("bin").join(name))?;
-        Ok(copy)
+        copy_new(&program, &copy.here.join("bin").join(name))
     }
 
     fn copy_tree(&self, from: &Path, to: &Path) -> Result<()> {

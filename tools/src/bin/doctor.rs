@@ -5,34 +5,26 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigHandler, Signal, signal};
-use tools::doctor::trial::Trial;
-use tools::doctor::{Report, examine};
+use tools::doctor::{Report, examine, network};
 
-/// Tells chapter by chapter what this machine allows, and what mends the rest
+/// Reports chapter by chapter what this machine allows, and the command that repairs the rest
 ///
-/// It changes nothing: what can be tried is tried in children that have namespaces of their own.
-/// Ends with 0 when all nine chapters can be followed here, else with 1.
+/// It starts the steps with an empty root filesystem, and changes nothing on the machine. Ends with
+/// 0 when all nine chapters can be followed here, else with 1.
 #[derive(clap::Parser)]
 struct Args {
-    /// Tell it to a program
+    /// Print the report for a program
     #[arg(long)]
     json: bool,
-
-    /// Make a single trial, and end as the step would: 01 to 09, bridge, ids, cpu, memory, pids
-    #[arg(long = "try", value_name = "TRIAL")]
-    trial: Option<Trial>,
 }
 
 fn main() -> ExitCode {
-    common::run(|args: Args| match args.trial {
-        Some(trial) => trial.make(),
-        None => tell(&examine(), args.json),
-    })
+    common::run(|args: Args| network::apart(|connect| print(&examine(connect)?, args.json)))
 }
 
-fn tell(report: &Report, json: bool) -> Result<ExitCode> {
+fn print(report: &Report, json: bool) -> Result<ExitCode> {
     let text = if json { serde_json::to_string_pretty(report)? + "\n" } else { report.page() };
-    // SAFETY: SIG_DFL runs no code. Rust's runtime ignores SIGPIPE, and nobody may be reading on:
+    // SAFETY: SIG_DFL runs no code. Rust's runtime ignores SIGPIPE, and the reader may have ended:
     // make doctor | head.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.context("signal SIGPIPE")?;
     stdout().write_all(text.as_bytes()).context("write to standard output")?;

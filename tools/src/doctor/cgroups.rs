@@ -1,95 +1,120 @@
-//! Control groups: which interface has which controller, and whether this user may make a group
-//! there.
+//! Control groups: which hierarchy has which controller, and whether this user may make a group
+//! there. Step 08 would make one, so the doctor only looks, and asks the step when it sees that
+//! none can be made.
 
 use std::fs;
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use cgroup::hierarchy::{self, Version};
 use nix::unistd::{AccessFlags, access, geteuid};
+use procfs::process::{MountInfo, Process};
 
 use super::report::{Finding, Verdict};
-use super::trial::{Outcome, Started};
+use super::steps::Steps;
 
-/// Those that chapter 08 limits something with.
-pub const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+/// The controllers of chapter 08, and an option of the step that needs each.
+const CONTROLLERS: [(&str, [&str; 2]); 3] =
+    [("cpu", ["--cpus", "0.5"]), ("memory", ["--memory", "64M"]), ("pids", ["--pids", "20"])];
 
-/// Tells where a group would be made that has this controller.
-pub fn find(controller: &'static str) -> Result<ExitCode> {
-    for hierarchy in hierarchy::find(&[controller])? {
-        let version = match hierarchy.version {
-            Version::V1 => "v1",
-            Version::V2 => "v2",
-        };
-        println!("{version}");
-        let place = hierarchy.place()?;
-        access(place, AccessFlags::W_OK).with_context(|| format!("cgroup {}", place.display()))?;
-        println!("{}", place.display());
-    }
-    Ok(ExitCode::SUCCESS)
+/// Where a group with one controller would be made.
+struct Place {
+    v2: bool,
+    /// None where no directory would do.
+    directory: Option<PathBuf>,
 }
 
-/// One line for all controllers that stand alike.
-pub fn findings(trials: [(&'static str, Started); 3]) -> Vec<Finding> {
-    let outcomes = trials.map(|(controller, trial)| (controller, trial.finish()));
-    let mut lines = vec![layout(&outcomes)];
+/// The layout, and one line for all controllers with the same verdict.
+pub fn findings(steps: &Steps) -> Vec<Finding> {
+    let places = CONTROLLERS.map(|(controller, option)| (controller, option, find(controller)));
     let mut limits: Vec<Finding> = Vec::new();
-    for (controller, outcome) in outcomes {
-        let finding = limit(controller, outcome);
-        match limits
-            .iter_mut()
-            .find(|other| other.verdict == finding.verdict && other.cure == finding.cure)
-        {
-            Some(other) => {
-                other.subject = format!("{}, {}", other.subject, finding.subject);
-                if other.because != finding.because {
-                    other.because = format!("{}, {}", other.because, finding.because);
-                }
-            }
+    for (controller, option, place) in &places {
+        let finding = limit(steps, controller, option, place.as_ref());
+        let same =
+            |other: &&mut Finding| other.verdict == finding.verdict && other.cure == finding.cure;
+        match limits.iter_mut().find(same) {
+            Some(other) => other.join(finding),
             None => limits.push(finding),
         }
     }
-    lines.extend(limits);
-    lines
-}
-
-/// Each controller is bound to one of the two interfaces.
-fn layout(outcomes: &[(&'static str, Outcome)]) -> Finding {
-    let on = |version: &str| {
-        let has = outcomes.iter().filter(|(_, outcome)| outcome.answer.starts_with(version));
-        let names: Vec<_> = has.map(|(controller, _)| *controller).collect();
-        (!names.is_empty()).then(|| format!("{} on cgroup {version}", names.join(", ")))
+    let of = |v2: bool| {
+        let has = |place: &Option<Place>| place.as_ref().is_some_and(|place| place.v2 == v2);
+        let names = places.iter().filter(|(.., place)| has(place)).map(|(name, ..)| *name);
+        names.collect::<Vec<_>>().join(", ")
     };
-    let parts: Vec<_> = [on("v1"), on("v2")].into_iter().flatten().collect();
-    if parts.is_empty() {
-        return outcomes[0].1.clone().finding("layout", "", Verdict::Missing);
-    }
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let hybrid = parts.concat().contains("v1") && mounts.contains(" - cgroup2 ");
-    Finding::ok(
-        "layout",
-        parts.join("; ") + if hybrid { " (hybrid: v2 is there, too)" } else { "" },
-    )
+    layout(&of(false), &of(true)).into_iter().chain(limits).collect()
 }
 
-fn limit(controller: &str, outcome: Outcome) -> Finding {
-    if outcome.held {
-        let place = outcome.answer.lines().nth(1).unwrap_or_default().to_owned();
-        return Finding::ok(controller, format!("below {}", place.trim_end_matches('/')));
+/// Each controller is in one of the two interfaces.
+fn layout(v1: &str, v2: &str) -> Option<Finding> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let because = match (v1, v2) {
+        ("", "") => return None,
+        ("", v2) => format!("{v2} on cgroup v2"),
+        (v1, "") if mounts.contains(" - cgroup2 ") => {
+            format!("{v1} on cgroup v1 (hybrid: v2 is mounted, too)")
+        }
+        (v1, "") => format!("{v1} on cgroup v1"),
+        (v1, v2) => format!("{v1} on cgroup v1; {v2} on cgroup v2"),
+    };
+    Some(Finding::ok("layout", because))
+}
+
+/// A controller that is bound to a v1 hierarchy is not in v2 (cgroups(7)).
+fn find(controller: &str) -> Option<Place> {
+    let process = Process::myself().ok()?;
+    let (groups, mounts) = (process.cgroups().ok()?, process.mountinfo().ok()?);
+    let v1 = groups.0.iter().find(|group| group.controllers.iter().any(|it| it == controller));
+    let group = v1.or_else(|| groups.0.iter().find(|group| group.hierarchy == 0))?;
+    let shows = |mount: &&MountInfo| match v1 {
+        Some(_) => mount.fs_type == "cgroup" && mount.super_options.contains_key(controller),
+        None => mount.fs_type == "cgroup2",
+    };
+    let mount = mounts.iter().find(shows)?;
+    // Inside another container the mount may begin further down in the tree.
+    let path = &group.pathname;
+    let below = path.strip_prefix(mount.root.trim_end_matches('/')).unwrap_or(path);
+    let own = mount.mount_point.join(below.trim_start_matches('/'));
+    let directory = match v1 {
+        Some(_) => Some(own).filter(|dir| writable(dir)),
+        None => above(&own, &mount.mount_point, controller),
+    };
+    Some(Place { v2: v1.is_none(), directory })
+}
+
+/// On v2 a group with processes can have no child with controllers, so one further up is taken.
+fn above(own: &Path, top: &Path, controller: &str) -> Option<PathBuf> {
+    let read = |dir: &Path, file| fs::read_to_string(dir.join(file)).unwrap_or_default();
+    let fits = |dir: &&Path| {
+        let root = !dir.join("cgroup.type").exists();
+        read(dir, "cgroup.controllers").split_whitespace().any(|name| name == controller)
+            && (root || read(dir, "cgroup.procs").is_empty())
+            && writable(dir)
+            && writable(&dir.join("cgroup.procs"))
+            && writable(&dir.join("cgroup.subtree_control"))
+    };
+    let mut groups = own.ancestors().take_while(|dir| dir.starts_with(top));
+    groups.find(fits).map(Path::to_owned)
+}
+
+fn writable(path: &Path) -> bool {
+    access(path, AccessFlags::W_OK).is_ok()
+}
+
+fn limit(steps: &Steps, controller: &str, option: &[&str], place: Option<&Place>) -> Finding {
+    match place {
+        Some(Place { directory: Some(dir), .. }) => Finding::ok(
+            controller,
+            format!("below {}", dir.display().to_string().trim_end_matches('/')),
+        ),
+        Some(place) if !geteuid().is_root() => {
+            let because = "step 08 runs without limits; for one it needs a part of the cgroup tree \
+                           that belongs to you";
+            Finding::bad(Verdict::Limited, controller, because, cure(controller, place.v2))
+        }
+        _ => {
+            let outcome = steps.start(8, option).finish();
+            outcome.finding(controller, "step 08 sets this limit", Verdict::Missing)
+        }
     }
-    let there = outcome.answer.starts_with('v');
-    if !there || geteuid().is_root() {
-        return Finding { subject: controller.into(), ..outcome.finding("", "", Verdict::Missing) };
-    }
-    let because =
-        "step 08 runs without limits; for one it wants a part of the cgroup tree that is yours";
-    Finding::bad(
-        Verdict::Limited,
-        controller,
-        because,
-        cure(controller, outcome.answer.starts_with("v2")),
-    )
 }
 
 /// systemd delegates parts of v2; everywhere else limits are root's business.

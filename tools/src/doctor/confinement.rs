@@ -6,7 +6,7 @@ use nix::unistd::User;
 use nix::unistd::{geteuid, getuid};
 
 use super::report::{Finding, Verdict};
-use crate::packages::Manager;
+use crate::packages::Packages;
 use crate::programs;
 
 /// Limits on namespaces, a filter of system calls.
@@ -69,8 +69,8 @@ pub fn sudo() -> Finding {
         .ok()
         .flatten()
         .map_or_else(|| geteuid().to_string(), |user| user.name);
-    let install = Manager::here()
-        .map_or("install sudo".into(), |manager| manager.install_as_root(&["sudo"]).join(" "));
+    let install = Packages::detect()
+        .map_or("install sudo".into(), |packages| packages.install_as_root("sudo"));
     let because =
         "these four need it, and there is no sudo, which make puts before the one program";
     let cure = format!(

@@ -1,55 +1,40 @@
 //! The ids that step 09 can give to a container.
 
 use std::fs;
-use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::Parser;
-use common::Failure;
 use nix::unistd::{User, geteuid};
 
 use super::report::{Finding, Verdict};
-use super::trial::Started;
-use crate::packages::Manager;
+use super::steps::{Outcome, Steps, Trial};
 use crate::programs;
 
 /// As many as newer systems give each user, and where they begin.
 const COUNT: u64 = 65_536;
 const FIRST: u64 = 100_000;
 
-#[derive(Parser)]
-struct Args {
-    #[command(flatten)]
-    user: user::Options,
+/// Asks step 09 for a container in which user 1 runs the command: that takes a second id.
+pub fn start(steps: &Steps) -> Trial {
+    steps.start(9, &["--user", "1:1"])
 }
 
-/// Chooses as step 09 does; an error where it is left with a single one.
-pub fn choose() -> Result<ExitCode> {
-    let mut args = Args::parse_from(["doctor"]);
-    full::owners::subordinate::choose(&mut args.user)?;
-    let count: u32 = args.user.uid_map.iter().map(|map| map.count).sum();
-    if count <= 1 {
-        return Err(Failure::new("the container has a single id, and only root in it").into());
+/// An ordinary user needs a range of ids; root has one wherever root's ids are the machine's.
+pub fn finding(outcome: Outcome) -> Finding {
+    if outcome.held {
+        return Finding::ok("ids", "some for every user that a program expects");
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// How an ordinary user gets a range; root has one wherever root's ids are the machine's.
-pub fn finding(trial: Started) -> Finding {
-    let outcome = trial.finish();
-    let cure = outcome.cure.clone().unwrap_or_else(cure);
-    let finding =
-        outcome.finding("ids", "some for every user that a program expects", Verdict::Limited);
-    if finding.verdict == Verdict::Ok { finding } else { Finding { cure: Some(cure), ..finding } }
+    let because = match outcome.what.starts_with("setresgid") {
+        true => "the container has a single id, and only root in it".into(),
+        false => outcome.what,
+    };
+    Finding::bad(Verdict::Limited, "ids", because, cure())
 }
 
 fn cure() -> String {
     if geteuid().is_root() {
-        return "start from the machine's own root: here root has but the ids of /proc/self/uid_map".into();
+        return "start from the machine's own root: root here has only the ids of /proc/self/uid_map".into();
     }
     if programs::on_path("newuidmap").is_none() {
-        let package =
-            Manager::here().and_then(|manager| super::programs::cure("newuidmap", manager));
+        let package = super::programs::cure("newuidmap");
         return package.unwrap_or_else(|| "install newuidmap, from the shadow sources".into());
     }
     let name = User::from_uid(geteuid())

@@ -1,34 +1,41 @@
-//! The programs that the course uses: which are here, and what brings the others.
+//! The programs that the course uses: which of them are installed, and the packages of the others.
+
+use common::{Need, PROGRAMS, Program};
 
 use super::report::{Finding, Verdict};
-use crate::packages::Manager;
-use crate::tools::{Need, TOOLS, Tool};
+use crate::packages::Packages;
+use crate::programs::is_installed;
 
-/// Those that are here share a line.
+/// The installed programs share a line.
 pub fn findings() -> Vec<Finding> {
-    let (here, missing): (Vec<&Tool>, Vec<&Tool>) = TOOLS.iter().partition(|tool| tool.is_here());
-    let names: Vec<_> = here.iter().map(|tool| tool.names[0]).collect();
-    let manager = Manager::here();
-    let mut findings: Vec<_> = missing.into_iter().map(|tool| absent(tool, manager)).collect();
+    let (installed, missing): (Vec<&Program>, Vec<&Program>) =
+        PROGRAMS.iter().partition(|program| is_installed(program));
+    let names: Vec<_> = installed.iter().map(|program| program.names[0]).collect();
+    let packages = Packages::detect();
+    let mut findings: Vec<_> = missing.into_iter().map(|it| absent(it, packages)).collect();
     if !names.is_empty() {
-        findings.insert(0, Finding::ok("here", names.join(" ")));
+        findings.insert(0, Finding::ok("installed", names.join(" ")));
     }
     findings
 }
 
-fn absent(tool: &Tool, manager: Option<Manager>) -> Finding {
-    let name = tool.names[0];
-    let verdict = if tool.need == Need::Target { Verdict::Limited } else { Verdict::Missing };
-    let cure = manager.and_then(|manager| cure(name, manager));
+fn absent(program: &Program, packages: Option<Packages>) -> Finding {
+    let name = program.names[0];
+    let verdict = match program.need {
+        Need::Build | Need::Chapter => Verdict::Missing,
+        Need::Useful | Need::Target => Verdict::Limited,
+    };
+    let cure = packages.and_then(|packages| packages.install(program));
     let cure = cure.unwrap_or_else(|| match name {
         "mdbook" => "cargo install --locked mdbook".into(),
-        _ => format!("install {name}; make deps knows apt-get, dnf, pacman, apk and zypper, and found none of them"),
+        _ => format!("install {name} with this system's package manager"),
     });
-    Finding::bad(verdict, name, format!("is not installed; wanted by: {}", tool.wanted_by), cure)
+    let because = format!("is not installed; used by: {}", program.used_by);
+    Finding::bad(verdict, name, because, cure)
 }
 
 /// The command that installs the program.
-pub fn cure(name: &str, manager: Manager) -> Option<String> {
-    let tool = TOOLS.iter().find(|tool| tool.names.contains(&name))?;
-    Some(manager.install(&[tool.package(manager)?]).join(" "))
+pub fn cure(name: &str) -> Option<String> {
+    let program = PROGRAMS.iter().find(|program| program.names.contains(&name))?;
+    Packages::detect()?.install(program)
 }

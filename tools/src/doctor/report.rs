@@ -1,4 +1,4 @@
-//! What the doctor says, to a person or to a program.
+//! The report, for a person or for a program.
 
 use std::fmt::Write;
 use std::io::{IsTerminal, stdout};
@@ -6,13 +6,13 @@ use std::io::{IsTerminal, stdout};
 use serde::Serialize;
 use textwrap::{Options, WordSplitter};
 
-/// How it stands with one thing.
+/// The verdict on one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Verdict {
-    /// As the course wants it.
+    /// As the course needs it.
     #[serde(rename = "OK")]
     Ok,
-    /// The chapters can be followed; something in them will not be seen.
+    /// The chapters can be followed, but something in them will not work.
     #[serde(rename = "limited")]
     Limited,
     /// A chapter cannot be followed.
@@ -44,17 +44,17 @@ impl Verdict {
 pub struct Finding {
     /// What was looked at.
     pub subject: String,
-    /// How it stands.
+    /// The verdict.
     pub verdict: Verdict,
     /// What was seen.
     pub because: String,
-    /// What mends it.
+    /// The command that repairs it, or what else to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
 }
 
 impl Finding {
-    /// All is well with `subject`.
+    /// Nothing is wrong with `subject`.
     pub fn ok(subject: impl Into<String>, because: impl Into<String>) -> Self {
         Finding {
             subject: subject.into(),
@@ -64,7 +64,7 @@ impl Finding {
         }
     }
 
-    /// All is not.
+    /// Something is wrong with `subject`.
     pub fn bad(
         verdict: Verdict,
         subject: impl Into<String>,
@@ -78,14 +78,22 @@ impl Finding {
             cure: Some(cure.into()),
         }
     }
+
+    /// Adds another subject with the same verdict and cure to this line.
+    pub fn join(&mut self, other: Finding) {
+        self.subject = format!("{}, {}", self.subject, other.subject);
+        if self.because != other.because {
+            self.because = format!("{}, {}", self.because, other.because);
+        }
+    }
 }
 
-/// The findings about one chapter, or about what all of them need.
+/// The findings about one chapter, or about what all chapters need.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
-    /// `05 user`, or in words.
+    /// `05 user`, or words.
     pub name: String,
-    /// In the order in which one meets them.
+    /// In the order in which a reader needs them.
     pub findings: Vec<Finding>,
 }
 
@@ -96,7 +104,7 @@ impl Part {
     }
 }
 
-/// All that the doctor found.
+/// Everything that the doctor found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Whether all nine chapters can be followed here.
@@ -112,26 +120,28 @@ const REASON: usize = 32;
 const CURE: usize = 11;
 
 impl Report {
-    /// The parts, and the sum of them.
+    /// A report of these parts.
     pub fn new(parts: Vec<Part>) -> Self {
         let missing =
             |part: &Part| part.findings.iter().any(|finding| finding.verdict == Verdict::Missing);
         Report { followable: !parts.iter().any(missing), parts }
     }
 
-    /// A page to read. What several chapters suffer from is explained once.
+    /// Returns a page to read. A cause that several chapters share is explained once.
     pub fn page(&self) -> String {
         let mut page = String::new();
-        let mut told: Vec<(&Finding, &str)> = Vec::new();
+        let mut printed: Vec<(&Finding, &str)> = Vec::new();
         for part in &self.parts {
             let _ = writeln!(page, "{}", paint("1", &part.name));
             for finding in &part.findings {
                 let same = |(other, _): &&(&Finding, &str)| {
-                    finding.cure.is_some() && other.because == finding.because
+                    finding.cure.is_some()
+                        && other.because == finding.because
+                        && other.cure == finding.cure
                 };
-                let before = told.iter().find(same).map(|(_, name)| *name);
+                let before = printed.iter().find(same).map(|(_, name)| *name);
                 page.push_str(&line(finding, before));
-                told.push((finding, &part.name));
+                printed.push((finding, &part.name));
             }
         }
         page + &self.sum()
@@ -173,7 +183,7 @@ fn line(finding: &Finding, before: Option<&str>) -> String {
     format!("{head}as above: {part}\n")
 }
 
-/// Words broken into lines of the page, and no word broken: it may be a part of a command.
+/// Breaks text into lines of the page. A word is never broken: it may be part of a command.
 fn indented(column: usize, begin: &str, text: &str) -> String {
     let first = [&" ".repeat(column), begin].concat();
     let rest = " ".repeat(column + begin.chars().count());
@@ -182,8 +192,8 @@ fn indented(column: usize, begin: &str, text: &str) -> String {
     textwrap::fill(text, options) + "\n"
 }
 
-/// In a colour, where a person is reading.
+/// Adds a colour where a person is reading.
 fn paint(colour: &str, text: &str) -> String {
-    let person = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if person { format!("\x1b[{colour}m{text}\x1b[m") } else { text.to_owned() }
+    let terminal = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    if terminal { format!("\x1b[{colour}m{text}\x1b[m") } else { text.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! queue: sends, lists and receives messages, to see who shares a message queue with whom
+//! queue: sends, lists and receives messages, to show which processes share a message queue
 //! (sysvipc(7), mq_overview(7)).
 
 use std::ffi::OsStr;
@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use common::{Operation, Tried};
 use libc::{IPC_CREAT, IPC_NOWAIT, IPC_RMID, c_int, c_long, key_t, msqid_ds};
 use nix::errno::Errno;
-
 use nix::mqueue::{
     MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink,
 };
@@ -26,7 +26,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Put TEXT into the queue, which is made if need be
+    /// Put TEXT into the queue, and create the queue if it does not exist
     Send { key: Key, text: String },
     /// Show all queues that this process can see
     List,
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         Action::Receive { key: Key::Posix(name) } => print(&posix_receive(&name)?),
         Action::Remove { key: Key::SystemV(key) } => system_v_remove(key),
         Action::Remove { key: Key::Posix(name) } => {
-            mq_unlink(&*name).with_context(|| format!("mq_unlink {name}"))
+            mq_unlink(&*name).tried(Operation::OpenQueue, format_args!("mq_unlink {name}"))
         }
     })
 }
@@ -75,18 +75,19 @@ fn print(text: &[u8]) -> Result<()> {
 }
 
 fn msgget(key: key_t, flags: c_int) -> Result<c_int> {
-    // SAFETY: integers alone.
-    Errno::result(unsafe { libc::msgget(key, flags) }).with_context(|| format!("msgget {key}"))
+    // SAFETY: it takes only integers.
+    Errno::result(unsafe { libc::msgget(key, flags) })
+        .tried(Operation::OpenQueue, format_args!("msgget {key}"))
 }
 
 fn system_v_send(key: key_t, text: &[u8]) -> Result<()> {
     let id = msgget(key, IPC_CREAT | 0o600)?;
     let mut message = Message { kind: 1, text: [0; SIZE] };
     message.text[..text.len()].copy_from_slice(text);
-    // SAFETY: the message has the layout that msgsnd(2) asks for, and the text is not longer than
+    // SAFETY: the message has the layout that msgsnd(2) requires, and the text is not longer than
     // its field.
     let result = unsafe { libc::msgsnd(id, (&raw const message).cast(), text.len(), IPC_NOWAIT) };
-    Errno::result(result).map(drop).with_context(|| format!("msgsnd {key}"))
+    Errno::result(result).map(drop).tried(Operation::SendMessage, format_args!("msgsnd {key}"))
 }
 
 fn system_v_receive(key: key_t) -> Result<Vec<u8>> {
@@ -94,7 +95,8 @@ fn system_v_receive(key: key_t) -> Result<Vec<u8>> {
     let mut message = Message { kind: 0, text: [0; SIZE] };
     // SAFETY: as in system_v_send; the kernel writes no more than SIZE bytes of text.
     let length = unsafe { libc::msgrcv(id, (&raw mut message).cast(), SIZE, 0, IPC_NOWAIT) };
-    let length = Errno::result(length).with_context(|| format!("msgrcv {key}"))?;
+    let length =
+        Errno::result(length).tried(Operation::ReceiveMessage, format_args!("msgrcv {key}"))?;
     Ok(message.text[..length as usize].to_vec())
 }
 
@@ -108,25 +110,25 @@ fn system_v_remove(key: key_t) -> Result<()> {
 fn posix_open(name: &str, flags: MQ_OFlag) -> Result<MqdT> {
     let attributes = MqAttr::new(0, 10, SIZE as mq_attr_member_t, 0);
     mq_open(name, flags | MQ_OFlag::O_NONBLOCK, Mode::S_IRUSR | Mode::S_IWUSR, Some(&attributes))
-        .with_context(|| format!("mq_open {name}"))
+        .tried(Operation::OpenQueue, format_args!("mq_open {name}"))
 }
 
 fn posix_send(name: &str, text: &[u8]) -> Result<()> {
     let queue = posix_open(name, MQ_OFlag::O_WRONLY | MQ_OFlag::O_CREAT)?;
-    mq_send(&queue, text, 0).with_context(|| format!("mq_send {name}"))
+    mq_send(&queue, text, 0).tried(Operation::SendMessage, format_args!("mq_send {name}"))
 }
 
 fn posix_receive(name: &str) -> Result<Vec<u8>> {
     let queue = posix_open(name, MQ_OFlag::O_RDONLY)?;
     let size = mq_getattr(&queue).context("mq_getattr")?.msgsize();
     let mut text = vec![0; size as usize];
-    let length =
-        mq_receive(&queue, &mut text, &mut 0).with_context(|| format!("mq_receive {name}"))?;
+    let length = mq_receive(&queue, &mut text, &mut 0)
+        .tried(Operation::ReceiveMessage, format_args!("mq_receive {name}"))?;
     Ok(text[..length].to_vec())
 }
 
-/// The System V queues from the kernel's own table, as `ipcs -q` does without /proc; the POSIX ones
-/// are files.
+/// Lists the System V queues from the kernel's own table, as `ipcs -q` does without /proc, and the
+/// POSIX queues, which are files.
 fn list() -> Result<()> {
     println!("{:<12} {:>10} {:>9}", "KEY", "ID", "MESSAGES");
     // SAFETY: all fields are integers.
@@ -170,7 +172,7 @@ impl std::str::FromStr for Key {
             Some(digits) => u32::from_str_radix(digits, 16).map(|key| key as key_t), // as ipcs(1) shows it
             None => text.parse(),
         };
-        number.map(Key::SystemV).map_err(|_| "a number (System V) or a /name (POSIX)".into())
+        number.map(Key::SystemV).map_err(|_| "write a number (System V) or a /name (POSIX)".into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! server: greets everybody who connects.
+//! server: greets every client that connects.
 
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use common::{Operation, Tried};
 
 const GREETING: &[u8; 25] = b"hello from the other side";
 
@@ -23,16 +24,16 @@ fn main() -> ExitCode {
 
 fn serve(args: Args) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, args.port))
-        .with_context(|| format!("listen on port {}", args.port))?;
+        .tried(Operation::Listen, format_args!("listen on port {}", args.port))?;
     println!("listening on port {}", listener.local_addr()?.port());
     loop {
         let (mut client, from) = match listener.accept() {
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue, // gone before we came to it
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue, // it hung up before we accepted
             accepted => accepted.context("accept")?,
         };
         match client.write_all(GREETING) {
             Ok(()) => println!("greeted {from}"),
-            Err(error) => println!("{from} did not listen: {error}"),
+            Err(error) => println!("{from} hung up: {error}"),
         }
     }
 }

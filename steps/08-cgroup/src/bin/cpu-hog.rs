@@ -1,4 +1,4 @@
-//! cpu-hog: takes all the CPU time that it can get, and says how much that was.
+//! cpu-hog: takes all the CPU time that it can get, and prints how much that was.
 
 use std::hint::spin_loop;
 use std::num::NonZeroUsize;
@@ -22,8 +22,8 @@ struct Args {
     seconds: u32,
 }
 
-/// A quota is granted for whole periods of 100 ms, so the first one, of which a part had gone by,
-/// gives more than its due.
+/// The kernel grants a quota for whole periods of 100 ms. The first one had begun before us, so that
+/// we get more than our share of it.
 const WARM_UP: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {

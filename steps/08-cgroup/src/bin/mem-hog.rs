@@ -1,11 +1,12 @@
-//! mem-hog: takes memory, and says how far it came.
+//! mem-hog: takes memory, and prints how much it got.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cgroup::Size;
 use clap::Parser;
+use common::{Operation, Tried};
 
 /// Takes SIZE bytes of memory, 8 MiB at a time, and uses every page of it
 #[derive(Parser)]
@@ -27,8 +28,8 @@ fn hog(args: Args) -> Result<()> {
         let mut block = Vec::new();
         block
             .try_reserve_exact((end - start) as usize)
-            .with_context(|| format!("allocate beyond {start} bytes"))?;
-        block.resize((end - start) as usize, 1); // only what is written to is memory (overcommit)
+            .tried(Operation::AllocateMemory, format_args!("allocate beyond {start} bytes"))?;
+        block.resize((end - start) as usize, 1); // memory counts once it is written to (overcommit)
         taken.push(block);
         println!("{} MiB", end >> 20);
         std::io::stdout().flush()?;
