@@ -1,6 +1,6 @@
-//! The tools that the course uses, by the Debian package that brings them.
+//! The tools that the course uses, by the Debian package that contains them.
 
-/// A package and those of its programs that a tree of kind `host` shall have.
+/// A package and those of its programs that a tree of kind `host` gets.
 pub struct Package {
     pub name: &'static str,
     pub tools: &'static [&'static str],
@@ -10,7 +10,7 @@ const fn package(name: &'static str, tools: &'static [&'static str]) -> Package 
     Package { name, tools }
 }
 
-/// All of them; a machine need not have every one.
+/// All tools; a machine need not have every one.
 #[rustfmt::skip]
 pub const PACKAGES: &[Package] = &[
     package("bash", &["bash"]),
