@@ -26,6 +26,7 @@
 //! | [`place`] | the tree, and the hidden files beside it |
 //! | [`manifest`] | what the present tree was built from |
 //! | [`publish`] | builds beside the old tree and exchanges the two |
+//! | [`layers`] | the parts of images, which several images share |
 //! | [`mounts`], [`remove`] | what must not be removed, and how the rest is |
 //!
 //! The package `rootfs-image` uses the same library for the images of docker and podman.
@@ -45,6 +46,7 @@ mod tree;
 
 pub mod decode;
 pub mod fill;
+pub mod layers;
 pub mod manifest;
 pub mod mounts;
 pub mod own;

@@ -24,6 +24,9 @@ use crate::find;
 /// Ids in a container: 0 to 65535, because nobody is 65534.
 const COUNT: u32 = 65_536;
 
+/// What [`describe`] returns for root.
+pub const ANY: &str = "any";
+
 /// `(inside, outside, count)`: the ids from `inside` on stand for those from `outside` on.
 type Map = Vec<(u32, u32, u32)>;
 
@@ -31,7 +34,7 @@ type Map = Vec<(u32, u32, u32)>;
 /// another tree.
 pub fn describe() -> String {
     match (geteuid().is_root(), maps()) {
-        (true, _) => "any".into(),
+        (true, _) => ANY.into(),
         (false, Some([uids, gids])) => format!("{uids:?} {gids:?}"),
         (false, None) => format!("{} {}", geteuid(), getegid()),
     }
@@ -132,6 +135,11 @@ impl Refused {
             }
             done => done.map(|()| false),
         }
+    }
+
+    /// Adds the files that another one has counted.
+    pub fn add(&mut self, other: &Refused) {
+        self.0 += other.0;
     }
 
     /// Prints one warning, if files lost their owners.

@@ -124,7 +124,7 @@ fn first_line(error: &io::Error) -> String {
 ///
 /// # Errors
 /// What mkdir(2) reports; EEXIST is one.
-pub(crate) fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
+pub fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir(path)?;
     let dir = open(path, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     Ok(fchmod(dir.as_fd(), Mode::from_bits_truncate(mode))?)

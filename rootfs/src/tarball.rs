@@ -29,7 +29,8 @@ pub fn name(file: &Path) -> String {
     match name.strip_suffix(".tar").unwrap_or(name) {
         // The other kinds, the keys and the layers of images have these names; a hidden name could
         // be that of a file beside a tree.
-        taken @ ("" | "host" | "busybox" | "ssh" | "layers") => format!("{taken}-tar"),
+        taken @ ("" | "host" | "busybox" | "ssh") => format!("{taken}-tar"),
+        taken if taken.starts_with("layers") => format!("tar-{taken}"),
         hidden if hidden.starts_with('.') => format!("tar{hidden}"),
         name => name.to_owned(),
     }
@@ -52,7 +53,7 @@ mod tests {
     #[test]
     fn an_archive_cannot_take_the_place_of_another_kind() {
         assert_eq!(name(Path::new("host.tar.xz")), "host-tar");
-        assert_eq!(name(Path::new("layers")), "layers-tar");
+        assert_eq!(name(Path::new("layers")), "tar-layers");
         assert_eq!(name(Path::new(".host.draft")), "tar.host.draft");
         assert_eq!(name(Path::new("/")), "-tar");
     }

@@ -24,9 +24,9 @@ use tar::Archive;
 use crate::decode;
 use crate::owners::Refused;
 use entry::{Content, Entry};
-use reader::Guard;
 use target::Target;
 
+pub use reader::{Guard, Limit};
 pub use whiteout::{OPAQUE, Whiteouts, is_opaque};
 
 /// Whether files keep set-user-ID bits, set-group-ID bits and capabilities.
@@ -149,9 +149,12 @@ impl Job {
         }
     }
 
-    /// Whether the last archive hides everything below it.
-    pub fn hides_all_below(&self) -> bool {
-        self.target.is_root_opaque()
+    /// Adds what another job has left out.
+    pub fn add(&mut self, other: &Job) {
+        self.refused.add(&other.refused);
+        self.skipped += other.skipped;
+        self.stripped += other.stripped;
+        self.entries += other.entries;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Limits what an archive can make this program remember.
 
 use std::cell::Cell;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 /// The most that the headers of one entry may take: long names and extended attributes.
@@ -19,6 +19,7 @@ pub struct Guard<R> {
 pub struct Limit(Rc<Cell<Option<u64>>>);
 
 impl<R> Guard<R> {
+    /// Returns the stream, and what sets the limit.
     pub fn new(stream: R) -> (Guard<R>, Limit) {
         let limit = Limit(Rc::new(Cell::new(None)));
         (Guard { stream, limit: limit.clone() }, limit)
@@ -45,5 +46,11 @@ impl<R: Read> Read for Guard<R> {
         let count = self.stream.read(&mut buf[..most])?;
         self.limit.0.set(Some(left - count as u64));
         Ok(count)
+    }
+}
+
+impl<R: Seek> Seek for Guard<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.stream.seek(to)
     }
 }

@@ -125,10 +125,6 @@ impl Target {
         }
         Ok(())
     }
-
-    pub fn is_root_opaque(&self) -> bool {
-        is_opaque(&self.root)
-    }
 }
 
 fn names(directory: &OwnedFd) -> io::Result<Vec<OsString>> {
