@@ -59,7 +59,8 @@ impl Store {
         let mut needed = HashSet::new();
         for name in names(base)?.iter().filter(|name| name.to_string_lossy().ends_with(".image")) {
             let image = base.join(name);
-            let ours = fs::canonicalize(image.join("store")).ok() == fs::canonicalize(&self.path).ok();
+            let ours =
+                fs::canonicalize(image.join("store")).ok() == fs::canonicalize(&self.path).ok();
             let layers = fs::read_to_string(image.join("layers")).unwrap_or_default();
             needed.extend(layers.lines().filter(|_| ours).map(str::to_owned));
         }

@@ -12,7 +12,7 @@ use nix::sys::stat::{Mode, umask};
 use rootfs::place::{self, Place};
 use rootfs::plan::Plan;
 use rootfs::unpack::SetIds;
-use rootfs::{fill, own, owners, publish, remove, tarball};
+use rootfs::{fill, layers, own, owners, publish, remove, tarball};
 
 /// Build a root filesystem for the containers of the course, and print its path
 #[derive(Parser)]
@@ -120,10 +120,12 @@ fn remove_tree(tree: &Path) -> Result<()> {
         let what = format!("this program did not build {}", printable(&place.tree));
         return Err(Failure::new(what).hint("`rm -r` removes any directory").into());
     }
-    let _lock = place.lock()?;
+    let lock = place.lock()?;
     remove::remove(&place.tree)?;
     place.forget();
-    Ok(())
+    drop(lock);
+    // The last image with a layer takes it along.
+    layers::prune(&place::base()?)
 }
 
 /// Runs `rootfs-image` in the place of this program. It is a program of its own so that the steps

@@ -95,12 +95,7 @@ impl Target {
 }
 
 /// Writes what step 09 reads.
-fn describe(
-    draft: &Path,
-    image: &Image,
-    store: &Path,
-    names: &[String],
-) -> Result<Vec<PathBuf>> {
+fn describe(draft: &Path, image: &Image, store: &Path, names: &[String]) -> Result<Vec<PathBuf>> {
     let lines: String = names.iter().map(|name| format!("{name}\n")).collect();
     let store = match store.file_name() {
         Some(name) if store.parent() == draft.parent() => Path::new("..").join(name),

@@ -30,7 +30,10 @@ pub enum Source {
 
 /// A member of an archive.
 pub enum Member {
-    Part { offset: u64, size: u64 },
+    Part {
+        offset: u64,
+        size: u64,
+    },
     /// The layers of old images may be links to those of others.
     Link(PathBuf),
 }
@@ -47,7 +50,8 @@ impl Source {
 
     fn open_any(path: &Path) -> Result<Source> {
         // Without waiting for anyone: a pipe is refused, as everything that is no file.
-        let file = open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty());
+        let file =
+            open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty());
         let mut file = File::from(file?);
         let meta = file.metadata()?;
         if meta.is_dir() {
