@@ -86,11 +86,11 @@ check: rootfs
 
 escape-%: rootfs
 	@$(if $(name),,echo "There is no step $*: $(STEPS)" >&2; exit 2)
-	@$(sudo) $(BIN)/escapes $* $(if $(VERBOSE),--verbose)
+	@$(sudo) $(BIN)/attack $* $(if $(VERBOSE),--verbose)
 
 # The page of the book has what root sees as well.
 escape: rootfs
-	@$(SUDO) $(BIN)/escapes $(if $(filter 0,$(shell $(SUDO) id -u)),--page docs/src/escape.md)
+	@$(SUDO) $(BIN)/attack $(if $(filter 0,$(shell $(SUDO) id -u)),--page docs/src/escape.md)
 
 demo: rootfs
 	@steps/09-full/demo.sh $(BIN) $(ROOTFS)

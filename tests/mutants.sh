@@ -32,7 +32,7 @@ verdict() {
         sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p') > "$log" 2>&1 || true
     grep '^not ok' "$log" && return
     cargo test --no-fail-fast -p "step-$step" 2>&1 | sed -n 's/^test \(.*\)\.\.\. FAILED/\1/p' | grep . && return
-    for test in escape host bad_input; do
+    for test in attacks machine bad_input; do
         filter=$([ $test = bad_input ] || echo "$step")
         cargo test --quiet -p harness --test $test -- $filter > "$log" 2>&1 ||
             sed -n "s/^test \(.*\)\.\.\. FAILED/$test: \1/p; s/^\([a-z0-9-]*: expected\) Some/attack \1 /p" "$log"

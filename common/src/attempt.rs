@@ -1,6 +1,7 @@
 //! What was tried, as a type: the words are for the reader, the operation is for the table of hints.
 
 use std::fmt::{self, Display};
+use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 use nix::sched::CloneFlags;
@@ -166,8 +167,11 @@ impl Display for Attempt {
 
 /// Adds to a result what was tried.
 pub trait Tried<T, E> {
-    /// As [`Context::context`], and the table of hints finds its rows by `operation`, whatever the
-    /// words are.
+    /// Adds `words` as [`Context::context`] does. The table of hints finds its rows by `operation`,
+    /// whatever the words are.
+    ///
+    /// # Errors
+    /// The error of `self`, in this context.
     fn tried(self, operation: Operation, words: impl Display) -> Result<T>;
 }
 
@@ -177,10 +181,19 @@ impl<T, E, R: Context<T, E>> Tried<T, E> for R {
     }
 }
 
-/// The operation that failed, where one was named: by the outermost [`Tried`], else by a
+/// Returns the operation that failed, where one was named: by the outermost [`Tried`], else by a
 /// [`Failure`].
-#[expect(dead_code, reason = "the table of hints still looks for words")]
 pub(crate) fn operation(error: &Error) -> Option<Operation> {
     let attempt = error.downcast_ref::<Attempt>().map(|attempt| attempt.operation);
-    attempt.or_else(|| error.downcast_ref::<Failure>()?.operation)
+    attempt.or_else(|| failure(error)?.operation)
+}
+
+/// Returns the file that was tried, where a [`Failure`] names it.
+pub(crate) fn subject(error: &Error) -> Option<&Path> {
+    failure(error)?.file.as_deref()
+}
+
+/// Returns the failure that an error is, in whatever context.
+pub(crate) fn failure(error: &Error) -> Option<&Failure> {
+    error.chain().find_map(|cause| cause.downcast_ref())
 }

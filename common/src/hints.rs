@@ -1,12 +1,15 @@
 //! The errors that a learner meets: what was tried × what the kernel answered × what the machine
-//! shows → cause and cure.
+//! shows → the cause and its cure, or what to check where nothing shows the cause.
 //!
-//! The book's page docs/src/errors.md is made of this table, and tests/tests/errors provokes every
-//! row of it.
+//! The book's page docs/src/errors.md is made of this table. tests/tests/errors provokes each row,
+//! and provokes for each row the same answer with another cause, where that row must not appear.
+
+use std::path::Path;
 
 use anyhow::Error;
 use nix::errno::Errno;
 
+use crate::attempt::{Operation, operation, subject};
 use crate::failure::errno;
 
 mod anything;
@@ -19,24 +22,25 @@ mod programs;
 mod queues;
 mod rootfs;
 mod when;
+mod words;
 
 pub use when::When;
 
-/// One cause of an error, and its cure.
+/// One cause of an error and its cure, or what to check.
 pub struct Row {
-    /// What it is called, once in the table.
+    /// What the row is called: each name stands once in the table.
     pub name: &'static str,
-    /// One of these stands in the error's text.
-    pub tried: &'static [&'static str],
-    /// What the kernel answered, one of these; none where the error is not the kernel's.
+    /// One of these failed; empty where any operation may fail so.
+    pub tried: &'static [Operation],
+    /// The kernel gave one of these answers; empty where the operation is answer enough.
     pub answers: &'static [Errno],
-    /// What the machine shows where this is the cause.
-    pub when: When,
-    /// Why it happens.
-    pub cause: &'static str,
-    /// What to do about it.
+    /// All of this is seen on the machine.
+    pub when: &'static [When],
+    /// Why the error happens; none where nothing shows it.
+    pub cause: Option<&'static str>,
+    /// What to do, or what to check.
     pub cure: &'static str,
-    /// Both, as they are told.
+    /// Both, as they are printed.
     pub hint: &'static str,
 }
 
@@ -44,28 +48,44 @@ pub struct Row {
 pub struct Group {
     /// The subject.
     pub title: &'static str,
-    /// The first one that fits is told, so the narrower cause stands above the wider one.
+    /// The first row that fits is taken, so the narrower cause stands above the wider one.
     pub rows: &'static [Row],
 }
 
-/// A row, written as a line of the table: name, what was tried, what was answered, when, cause,
-/// cure.
+/// A row whose operation, answer and conditions leave one cause: name, what was tried, what was
+/// answered, what the machine shows, cause, cure.
 macro_rules! row {
     ($name:literal, $tried:expr, $answers:expr, $when:expr, $cause:literal, $cure:literal $(,)?) => {
         $crate::hints::Row {
             name: $name,
             tried: &$tried,
             answers: &$answers,
-            when: $when,
-            cause: $cause,
+            when: &$when,
+            cause: Some($cause),
             cure: $cure,
             hint: concat!($cause, ": ", $cure),
         }
     };
 }
-use row;
 
-/// The table. What may be answered to anything stands at its end.
+/// A row that leaves several causes: name, what was tried, what was answered, what the machine
+/// shows, and how a reader finds out.
+macro_rules! check {
+    ($name:literal, $tried:expr, $answers:expr, $when:expr, $check:literal $(,)?) => {
+        $crate::hints::Row {
+            name: $name,
+            tried: &$tried,
+            answers: &$answers,
+            when: &$when,
+            cause: None,
+            cure: concat!("check: ", $check),
+            hint: concat!("check: ", $check),
+        }
+    };
+}
+use {check, row};
+
+/// The table. What may be answered to any operation stands at its end.
 pub const TABLE: &[Group] = &[
     Group { title: "The root filesystem", rows: rootfs::ROWS },
     Group { title: "The command", rows: programs::COMMAND },
@@ -77,52 +97,73 @@ pub const TABLE: &[Group] = &[
     Group { title: "Control groups", rows: cgroups::ROWS },
     Group { title: "The complete container", rows: programs::COMPLETE },
     Group { title: "Building a root filesystem", rows: rootfs::BUILDING },
-    Group { title: "Whatever was tried", rows: anything::ROWS },
+    Group { title: "Any operation", rows: anything::ROWS },
 ];
 
-/// Why `error` happened and what to do about it, where the table knows.
+/// Returns why `error` happened and what to do, or what to check, where the table knows.
 pub fn hint(error: &Error) -> Option<&'static str> {
-    let (text, errno) = (format!("{error:#}"), error.chain().find_map(errno));
+    let text = format!("{error:#}");
+    let operation = operation(error).or_else(|| words::operation(&text));
+    let errno = errno(error).or_else(|| words::answer(&text));
+    let subject = subject(error).unwrap_or(Path::new("/"));
     let mut rows = TABLE.iter().flat_map(|group| group.rows);
-    rows.find(|row| row.fits(&text, errno)).map(|row| row.hint)
+    rows.find(|row| row.fits(operation, errno, subject)).map(|row| row.hint)
 }
 
 impl Row {
-    fn fits(&self, text: &str, errno: Option<Errno>) -> bool {
-        let answered = errno.map_or(self.answers.is_empty(), |errno| self.answers.contains(&errno));
-        answered && self.tried.iter().any(|tried| text.contains(tried)) && self.when.holds()
+    fn fits(&self, operation: Option<Operation>, errno: Option<Errno>, subject: &Path) -> bool {
+        let tried = self.tried.is_empty() || operation.is_some_and(|it| self.tried.contains(&it));
+        let answered =
+            self.answers.is_empty() || errno.is_some_and(|errno| self.answers.contains(&errno));
+        tried && answered && self.when.iter().all(|when| when.holds(subject))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use anyhow::Context;
+    use crate::{Failure, Tried};
 
-    fn told(tried: &'static str, errno: Errno) -> Option<&'static str> {
-        hint(&Err::<(), _>(errno).context(tried).unwrap_err())
+    fn printed(tried: Operation, words: &str, errno: Errno) -> Option<&'static str> {
+        hint(&Err::<(), _>(errno).tried(tried, words).unwrap_err())
     }
 
     #[test]
-    fn the_first_row_that_fits_is_taken() {
-        assert!(told("chroot /x", Errno::EPERM).unwrap().contains("CAP_SYS_CHROOT"));
-        assert!(told("write /proc/7/uid_map", Errno::EINVAL).unwrap().contains("340"));
-        assert_eq!(told("read something", Errno::EIO), None);
+    fn an_error_keeps_its_cure_in_other_words() {
+        let once = printed(Operation::Listen, "listen on port 80", Errno::EADDRINUSE);
+        assert!(once.unwrap().contains("ss -tlnp"));
+        for words in ["", "could not open the door", "chroot /x", "connect to 10.77.0.1"] {
+            assert_eq!(printed(Operation::Listen, words, Errno::EADDRINUSE), once);
+        }
+        let failure = |what| Error::from(Failure::new(what).of(Operation::FindTerminal));
+        assert!(hint(&failure("no terminal")).is_some());
+        assert_eq!(hint(&failure("no terminal")), hint(&failure("anything else")));
     }
 
     #[test]
-    fn an_error_without_an_errno_fits_no_row_that_names_one() {
-        assert_eq!(hint(&anyhow::anyhow!("chroot")), None);
-        assert!(hint(&anyhow::anyhow!("no container x is running")).is_some());
+    fn an_operation_stays_known_in_any_context() {
+        let error = Err::<(), _>(Errno::EADDRINUSE).tried(Operation::Listen, "listen").unwrap_err();
+        assert_eq!(
+            hint(&error.context("--publish 80:80")),
+            printed(Operation::Listen, "", Errno::EADDRINUSE)
+        );
     }
 
     #[test]
-    fn names_are_given_once() {
-        let mut names: Vec<_> =
-            TABLE.iter().flat_map(|group| group.rows).map(|row| row.name).collect();
-        let all = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), all);
+    fn another_answer_and_another_operation_have_another_hint() {
+        assert_eq!(printed(Operation::Listen, "", Errno::EIO), None);
+        assert_eq!(printed(Operation::Connect, "", Errno::EADDRINUSE), None);
+        assert_eq!(hint(&anyhow::anyhow!("something")), None);
+    }
+
+    #[test]
+    fn names_are_given_once_and_each_operation_is_looked_for() {
+        let rows = || TABLE.iter().flat_map(|group| group.rows);
+        assert_eq!(rows().map(|row| row.name).collect::<BTreeSet<_>>().len(), rows().count());
+        for row in rows().filter(|row| row.tried.is_empty()) {
+            assert!(!row.answers.is_empty(), "{} would explain everything", row.name);
+        }
     }
 }

@@ -1,15 +1,41 @@
-//! What every step needs and no step teaches: the arguments that all of them take, how an error is
-//! told, and how the payload is executed.
+//! What every step needs and no step teaches: the arguments that all of them take, how the payload
+//! is executed, and how an error is printed.
+//!
+//! # Layout
+//!
+//! - Here: [`Args`], ROOTFS and COMMAND, and the exit codes that are ours ([`mod@exit`]).
+//! - `exec`: [`exec()`], the last line of every container, and why it could not be executed.
+//! - `failure`: [`run`] begins every program; [`report`] and [`warn`] print an error; a [`Failure`]
+//!   is one with an exit code and a hint of its own.
+//! - `attempt`: [`Tried`] says of an error which [`Operation`] failed.
+//! - [`hints`]: the table of what goes wrong. A row is found by the operation, the kernel's answer
+//!   and what the machine shows; [`hint()`] looks for it.
+//! - `machine`: reads what the machine shows, in a place where every file may be a trap.
+//! - `printable`: [`printable()`], for names that others chose.
+//! - `origin`: whether our `rootfs` built the tree, which decides how a program gets into it.
+//!
+//! A step's `main` is one closure, which [`run`] calls. What it tries, it names:
+//!
+//! ```
+//! use common::{Operation, Tried};
+//!
+//! # fn enter(rootfs: &std::path::Path) -> anyhow::Result<()> {
+//! nix::unistd::chroot(rootfs)
+//!     .tried(Operation::Chroot, format_args!("chroot {}", rootfs.display()))
+//! # }
+//! ```
 
 mod attempt;
 mod exec;
 mod failure;
 pub mod hints;
+mod machine;
+mod origin;
 mod printable;
 
 pub use attempt::{Operation, Tried};
-pub use exec::exec;
-pub use failure::{Failure, print_stderr, report, run, strerror, warn};
+pub use exec::{exec, exec_keeping_path};
+pub use failure::{Failure, errno, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
 pub use printable::printable;
 
@@ -18,16 +44,16 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
-/// Exit codes that are ours and not the payload's; the convention of chroot(1), env(1) and the
+/// Exit codes that are ours and not the payload's: the convention of chroot(1), env(1) and the
 /// container runtimes.
 pub mod exit {
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
     /// The container could not be set up.
     pub const FAILURE: u8 = 125;
-    /// The payload was found and cannot be executed.
+    /// The payload exists and cannot be executed.
     pub const NOT_EXECUTABLE: u8 = 126;
-    /// The payload, or the loader that it asks for, was not found.
+    /// The payload, or the loader that it needs, does not exist.
     pub const NOT_FOUND: u8 = 127;
 }
 
@@ -39,15 +65,15 @@ pub struct Args {
     #[arg(value_name = "ROOTFS", value_parser = PathBufValueParser::new().map(named))]
     pub rootfs: PathBuf,
 
-    /// Program to run inside, and everything that is to be passed to it [default: the rootfs's
-    /// bash, else its sh]
+    /// Program to run inside, and its arguments [default: the rootfs's bash, else its sh]
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }
 
-/// What is mounted on `.` covers it for all but those who stand there, so such a path is told by
-/// its name. Where it leads to nothing, whoever goes there says so.
+/// Takes the path as it was typed, except where it has no last name, as `.` or `/`: a message about
+/// `.` would leave open where that is.
 fn named(path: PathBuf) -> PathBuf {
+    origin::note(&path);
     match path.file_name() {
         Some(_) => path,
         None => path.canonicalize().unwrap_or(path),

@@ -10,23 +10,29 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 mod calls;
+mod expected;
 mod files;
 mod host;
 mod ids;
 mod leaks;
 mod mounts;
 mod network;
+pub(crate) mod peers;
 mod resources;
+mod run;
 
+pub use expected::ExpectedOutcomes;
 pub use files::handle;
 pub use host::TERMINAL;
 pub use leaks::{DESCRIPTOR, KEY, SECRET};
+pub use peers::{PEERS, Peer};
 pub use resources::LIMITS;
+pub use run::{AttackResult, AttackResults, Outcome, attack_peer, attack_step};
 
 /// One thing to try from inside.
 #[derive(Clone, Copy)]
 pub struct Attack {
-    /// What it is called in the table and on the command line of `escape`.
+    /// What it is called in the table and on the command line of `attacker`.
     pub name: &'static str,
     /// The vulnerability that it was, or is akin to; empty where there is none.
     pub cve: &'static str,
@@ -35,7 +41,7 @@ pub struct Attack {
     /// What stops it, in one sentence.
     pub remedy: &'static str,
     /// Tries it.
-    pub attempt: fn(&Decoys) -> Attempt,
+    pub run: fn(&Decoys) -> Attempt,
 }
 
 const fn attack(
@@ -43,9 +49,9 @@ const fn attack(
     cve: &'static str,
     what: &'static str,
     remedy: &'static str,
-    attempt: fn(&Decoys) -> Attempt,
+    run: fn(&Decoys) -> Attempt,
 ) -> Attack {
-    Attack { name, cve, what, remedy, attempt }
+    Attack { name, cve, what, remedy, run }
 }
 
 /// How an attack ended: what was gained, or why nothing was.

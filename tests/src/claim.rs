@@ -10,9 +10,9 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use crate::evidence::{Refuted, Skip};
-use crate::host::{Host, Identity, Setting};
+use crate::host::{Host, Identity, Needs, Setting};
 use crate::launch::Step;
-use crate::places::STEPS;
+use crate::paths::STEPS;
 use crate::report;
 
 type Check = fn(&Step) -> Result<()>;
@@ -40,12 +40,12 @@ enum Before {
 }
 
 /// What this step brings: it holds here, and the step before is refuted.
-pub fn claim(says: &'static str, check: Check) -> Claim {
+pub fn introduces(says: &'static str, check: Check) -> Claim {
     Claim { says, check, before: Before::Previous, only: None, hint: None }
 }
 
 /// What holds here, and may have held before.
-pub fn property(says: &'static str, check: Check) -> Claim {
+pub fn holds(says: &'static str, check: Check) -> Claim {
     Claim { says, check, before: Before::Nobody, only: None, hint: None }
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn can_be(identity: Identity) -> Result<()> {
         return crate::skip("the tests were not started by root");
     }
     let answer = ANSWERS[identity as usize].get_or_init(|| {
-        match Host::new(identity, true, Setting::Private) {
+        match Host::new(identity, Needs::Root, Setting::Private) {
             Err(error) if refuses_namespaces(&error) => {
                 Err(format!("this machine gives {} no namespaces", kind(identity)))
             }

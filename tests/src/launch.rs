@@ -1,23 +1,25 @@
 //! A step, started on a host as its user would start it.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 
+use crate::child::Child;
 use crate::evidence::{Event, Expect, Log};
-use crate::host::{Host, Identity, Scratch, Setting, pidfd_open};
-use crate::places::{self, STEPS};
-use crate::process::{Process, wait_until};
+use crate::host::{Host, HostPath, Identity, Needs, Setting};
+use crate::paths::{self, STEPS};
+use crate::process::{Process, pidfd_open, wait_until};
 
 /// Nothing here takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,23 +40,23 @@ impl Step {
     /// # Errors
     /// When no such host can be made here.
     pub fn new(number: usize, identity: Identity) -> Result<Self> {
-        Step::on(Host::new(identity, needs_root(number), Setting::Private)?, number)
+        Step::on(Host::new(identity, needs(number), Setting::Private)?, number)
     }
 
     /// Step `number` as a user starts it who is root of nothing.
     pub fn without_root(number: usize) -> Result<Self> {
-        Step::on(Host::new(Identity::User, false, Setting::Private)?, number)
+        Step::on(Host::new(Identity::User, Needs::SubordinateIds, Setting::Private)?, number)
     }
 
     /// Step `number` with the links, names and queues of the machine itself, to see what it leaves
     /// there.
     pub fn on_machines_network(number: usize, identity: Identity) -> Result<Self> {
-        Step::on(Host::new(identity, needs_root(number), Setting::MachinesNetwork)?, number)
+        Step::on(Host::new(identity, needs(number), Setting::MachinesNetwork)?, number)
     }
 
     /// The same on a host whose mounts are shared, as systemd makes them (mount_namespaces(7)).
     pub fn with_shared_mounts(&self) -> Result<Self> {
-        let host = Host::new(self.identity, needs_root(self.number), Setting::SharedMounts)?;
+        let host = Host::new(self.identity, needs(self.number), Setting::SharedMounts)?;
         Ok(Step { log: self.log.clone(), ..Step::on(host, self.number)? })
     }
 
@@ -117,20 +119,25 @@ impl Step {
         Launch { container: false, ..self.launch() }
     }
 
-    /// Lets `probe`, on the host or in the container, make a system call, and returns what the
+    /// Lets `try-call`, on the host or in the container, make a system call, and returns what the
     /// kernel answered.
-    pub fn probe(&self, launch: &Launch<'_>, call: &[&str]) -> Result<nix::Result<()>> {
-        let program = if launch.container { "probe".into() } else { self.host.probe()?.there };
+    pub fn try_call(&self, launch: &Launch<'_>, call: &[&str]) -> Result<nix::Result<()>> {
+        let program =
+            if launch.container { "try-call".into() } else { self.host.try_call()?.there };
         let mut command = vec![program.to_str().context("a path that is not UTF-8")?];
         command.extend(call);
         let code = launch.output(&command)?.code();
-        ensure!(code != 255, "probe knows no {call:?}");
+        ensure!(code != 255, "try-call knows no {call:?}");
         Ok(if code == 0 { Ok(()) } else { Err(Errno::from_raw(code)) })
     }
 }
 
-fn needs_root(number: usize) -> bool {
-    number < 5
+fn needs(number: usize) -> Needs {
+    match number {
+        0..5 => Needs::Root,
+        5..9 => Needs::Nothing,
+        _ => Needs::SubordinateIds,
+    }
 }
 
 fn help(number: usize) -> Result<String> {
@@ -141,9 +148,9 @@ fn help(number: usize) -> Result<String> {
     if let Some(help) = known.get(&number) {
         return Ok(help.clone());
     }
-    let _guard = places::no_fork();
+    let _guard = paths::no_fork();
     let output =
-        Command::new(places::binary(STEPS[index])?).arg("--help").output().context("--help")?;
+        Command::new(paths::binary(STEPS[index])?).arg("--help").output().context("--help")?;
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     known.insert(number, help.clone());
     Ok(help)
@@ -160,7 +167,7 @@ pub struct Launch<'a> {
     container: bool,
     groups: Vec<u32>,
     closed: Vec<i32>,
-    leaked: Vec<i32>,
+    leaked: Vec<(i32, CString)>,
     ignored: Vec<i32>,
     environment: Vec<(String, String)>,
     refused: Vec<String>,
@@ -210,7 +217,7 @@ impl<'a> Launch<'a> {
     }
 
     /// Uses another rootfs than the common one.
-    pub fn rootfs(mut self, rootfs: &Scratch) -> Self {
+    pub fn rootfs(mut self, rootfs: &HostPath) -> Self {
         self.rootfs = Some(rootfs.there.clone());
         self
     }
@@ -235,8 +242,14 @@ impl<'a> Launch<'a> {
 
     /// Starts it with these descriptors open, on a file of the host.
     pub fn leaking(mut self, descriptors: &[i32]) -> Self {
-        self.leaked = descriptors.into();
+        self.leaked.extend(descriptors.iter().map(|&descriptor| (descriptor, c"/etc/passwd".into())));
         self
+    }
+
+    /// Starts it with this descriptor open, on something of the host.
+    pub(crate) fn leaking_path(mut self, descriptor: i32, path: &HostPath) -> Result<Self> {
+        self.leaked.push((descriptor, CString::new(path.arg())?));
+        Ok(self)
     }
 
     /// Starts it with this variable in its environment.
@@ -252,8 +265,8 @@ impl<'a> Launch<'a> {
     }
 
     /// Starts it as on a kernel that refuses these system calls: words `CALL=ERRNO` for the program
-    /// `refuse`.
-    pub fn refusing(mut self, calls: &[&str]) -> Self {
+    /// `inject-errno`.
+    pub fn injecting(mut self, calls: &[&str]) -> Self {
         self.refused = calls.iter().map(|&call| call.to_owned()).collect();
         self
     }
@@ -284,14 +297,12 @@ impl<'a> Launch<'a> {
         launcher
             .env("RUST_BACKTRACE", "0")
             .env("LC_ALL", "C")
+            .env("XDG_RUNTIME_DIR", self.step.host().runtime_directory()?)
             .envs(self.environment.iter().cloned());
-        self.step.host.enter(&mut launcher, &self.directory, &self.groups)?;
         let (closed, leaked, ignored) =
             (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
-        // SAFETY: the closure runs in a child with one thread and only makes system calls.
-        unsafe { launcher.pre_exec(move || prepare(&closed, &leaked, &ignored)) };
-        let _guard = places::no_fork();
-        let child = launcher.spawn().with_context(|| format!("start {}", argv[0]))?;
+        let prepare = move || prepare(&closed, &leaked, &ignored);
+        let child = self.step.host.spawn(&mut launcher, &self.directory, &self.groups, prepare)?;
         let before = self.refuser()?.len();
         Ok(Launched { child, argv, before, container: self.container, stdout, stderr, lines: 0 })
     }
@@ -323,7 +334,7 @@ impl<'a> Launch<'a> {
 
     /// The words before those of the launcher: the program that executes it.
     fn refuser(&self) -> Result<Vec<String>> {
-        let refuse = self.step.host.place(&places::binary("refuse")?)?;
+        let refuse = self.step.host.place(&paths::binary("inject-errno")?)?;
         let words = [&[refuse.arg().to_owned()], &self.refused[..], &["--".to_owned()]].concat();
         Ok(if self.refused.is_empty() { Vec::new() } else { words })
     }
@@ -333,7 +344,7 @@ impl<'a> Launch<'a> {
         let host = &self.step.host;
         let Some(index) = self.step.number.checked_sub(1).filter(|_| self.container) else {
             // Our programs may lie where the ordinary user cannot go.
-            let target = places::target()?;
+            let target = paths::target()?;
             let reach = |word: &&str| match Path::new(word).starts_with(&target) {
                 true => Ok(host.place(Path::new(word))?.arg().to_owned()),
                 false => Ok((*word).to_owned()),
@@ -345,7 +356,7 @@ impl<'a> Launch<'a> {
             None => host.rootfs()?.there,
         };
         let mut argv = self.refuser()?;
-        argv.push(host.place(&places::binary(STEPS[index])?)?.arg().to_owned());
+        argv.push(host.place(&paths::binary(STEPS[index])?)?.arg().to_owned());
         for option in &self.options {
             if self.step.has(option[0].split('=').next().unwrap_or_default())? {
                 argv.extend_from_slice(option);
@@ -359,7 +370,7 @@ impl<'a> Launch<'a> {
 }
 
 /// Between fork and exec.
-fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
+fn prepare(closed: &[i32], leaked: &[(i32, CString)], ignored: &[i32]) -> io::Result<()> {
     for &signal in ignored {
         // SAFETY: SIG_IGN runs no code.
         if unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_ERR {
@@ -369,15 +380,15 @@ fn prepare(closed: &[i32], leaked: &[i32], ignored: &[i32]) -> io::Result<()> {
     for &descriptor in closed {
         nix::unistd::close(descriptor)?;
     }
-    for &descriptor in leaked {
-        // SAFETY: the path is a constant. That execve(2) leaves the descriptor open is said last:
+    for (descriptor, path) in leaked {
+        // SAFETY: the path outlives the call. That execve(2) leaves the descriptor open is said last:
         // dup2(2) does not where the file happens to have this number already.
         unsafe {
             libc::dup2(
-                libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC),
-                descriptor,
+                libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC),
+                *descriptor,
             );
-            libc::fcntl(descriptor, libc::F_SETFD, 0);
+            libc::fcntl(*descriptor, libc::F_SETFD, 0);
         }
     }
     Ok(())
@@ -465,7 +476,10 @@ impl Launched {
 
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
     let another = |process: &Process| {
-        process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && !cmdline.ends_with(own))
+        process.cmdline().is_ok_and(|cmdline| {
+            let process_1 = cmdline.starts_with(b"container-init"); // of step 09
+            !cmdline.is_empty() && !cmdline.ends_with(own) && !process_1
+        })
     };
     // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID
     // namespace.
@@ -473,13 +487,6 @@ fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
     let inside =
         launcher.descendants().into_iter().filter(|process| depth(process) > depth(&launcher));
     [launcher].into_iter().chain(inside).find(another)
-}
-
-impl Drop for Launched {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// All of a file that somebody else may be writing to: does not move the offset that we share.

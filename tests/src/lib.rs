@@ -6,12 +6,12 @@
 //! ```no_run
 //! use std::process::ExitCode;
 //!
-//! use harness::{chapter, claim};
+//! use harness::{chapter, introduces};
 //!
 //! fn main() -> ExitCode {
 //!     chapter(
 //!         "03-uts",
-//!         vec![claim("the container has a UTS namespace of its own", |step| {
+//!         vec![introduces("the container has a UTS namespace of its own", |step| {
 //!             let container = step.start(&["sleep", "30"])?;
 //!             step.expect("UTS namespace of the payload", container.payload.ns("uts")?)
 //!                 .differs_from(step.host().ns("uts")?)
@@ -26,11 +26,11 @@
 //! itself.
 //!
 //! `make check` tells the claims to a reader: `src/bin/check.rs`. `make escape` lets attacks loose:
-//! those of [`attacks`] run inside a container as the program `escape`, and `src/bin/escapes.rs`
+//! those of [`attacks`] run inside a container as the program `attacker`, and `src/bin/attackers.rs`
 //! starts the containers and draws the table. `make mutants` breaks the steps, to see that the
 //! claims notice.
 //!
-//! What goes wrong on other machines is tried, too: with the program `refuse` the kernel answers as
+//! What goes wrong on other machines is tried, too: with the program `inject-errno` the kernel answers as
 //! an older one or a restricted one would, and `tests/errors` provokes every error that the
 //! programs have a hint for.
 //!
@@ -39,25 +39,25 @@
 //! messages there; it goes with the process.
 
 pub mod attacks;
+mod child;
 mod claim;
-mod enter;
-mod escape;
 mod evidence;
 mod host;
 mod launch;
-mod peers;
-mod places;
+mod namespaces;
+mod paths;
+mod print;
 mod process;
 mod report;
-mod tell;
 
-pub use claim::{Claim, about, chapter, claim, property, suite, test};
-pub use escape::{Answer, Answers, Expectation, Mark, from_peer, from_step};
+pub use attacks::{
+    AttackResult, AttackResults, ExpectedOutcomes, Outcome, PEERS, attack_peer, attack_step,
+};
+pub use claim::{Claim, about, chapter, holds, introduces, suite, test};
 pub use evidence::{Event, Expect, Observation, Refuted, Skip, skip};
-pub use host::{Host, Identity, ORDINARY_USER, Scratch};
+pub use host::{Host, HostPath, Identity, ORDINARY_USER};
 pub use launch::{Container, Launch, Launched, Output, Step};
-pub use peers::{PEERS, Peer};
-pub use places::{STEPS, rootfs};
+pub use paths::{STEPS, rootfs};
+pub use print::{paint, restore_sigpipe};
 pub use process::{FileId, Mount, Process, processes_with_argument, wait_until};
-pub use report::{REPORT, Told, Verdict};
-pub use tell::{end_with_reader, paint};
+pub use report::{ClaimReport, REPORT, Verdict};

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
 
 /// A process, by its number where the tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +195,15 @@ pub fn processes_with_argument(word: &str) -> Vec<Process> {
         })
     };
     Process::all().into_iter().filter(has_it).collect()
+}
+
+/// A handle on a process that never comes to mean another (pidfd_open(2)).
+pub(crate) fn pidfd_open(pid: u32) -> Result<OwnedFd> {
+    // SAFETY: takes two integers.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+        .context("pidfd_open")?;
+    // SAFETY: the call returned a new descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 /// Waits until `condition` holds.

@@ -11,9 +11,9 @@ use crate::claim::{Claim, can_be, kind, skipped};
 use crate::evidence::{Event, Observation, Refuted};
 use crate::host::Identity;
 use crate::launch::Step;
-use crate::places::STEPS;
+use crate::paths::STEPS;
 
-/// In the environment of a chapter's claims: they are told as lines of JSON, one [`Told`] each.
+/// In the environment of a chapter's claims: they are told as lines of JSON, one [`ClaimReport`] each.
 pub const REPORT: &str = "HARNESS_REPORT";
 
 /// In the environment as `no`: that the step before fails a claim is taken for granted. For slow
@@ -22,7 +22,7 @@ const BEFORE: &str = "HARNESS_BEFORE";
 
 /// What one claim came to.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Told {
+pub struct ClaimReport {
     /// The step, as `03-uts`.
     pub chapter: String,
     /// The claim in one sentence.
@@ -71,12 +71,12 @@ pub(crate) fn tell(number: usize, claims: &[Claim]) -> ExitCode {
     }
 }
 
-fn write(told: &Told) -> Result<()> {
+fn write(told: &ClaimReport) -> Result<()> {
     let line = serde_json::to_string(told)? + "\n";
     io::stdout().write_all(line.as_bytes()).context("write to standard output")
 }
 
-fn examine(claim: &Claim, number: usize, identity: Identity) -> Told {
+fn examine(claim: &Claim, number: usize, identity: Identity) -> ClaimReport {
     let (verdict, events) = outcome(claim, number, identity);
     let granted = std::env::var(BEFORE).is_ok_and(|before| before == "no");
     let before = claim.before(number).filter(|_| verdict == Verdict::Ok && !granted);
@@ -85,7 +85,15 @@ fn examine(claim: &Claim, number: usize, identity: Identity) -> Told {
     let verdict = if verdict == Verdict::Ok { proven(&before) } else { verdict };
     let (chapter, says, identity) =
         (step_name(number).to_owned(), claim.says.to_owned(), kind(identity).to_owned());
-    Told { claim: says, identity, verdict, events, before, hint: claim.hint_for(&chapter), chapter }
+    ClaimReport {
+        claim: says,
+        identity,
+        verdict,
+        events,
+        before,
+        hint: claim.hint_for(&chapter),
+        chapter,
+    }
 }
 
 /// What holds is proven when the step before is refuted.

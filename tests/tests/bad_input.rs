@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use harness::{
-    Identity, Launch, Output, STEPS, Scratch, Step, processes_with_argument, suite, test,
+    HostPath, Identity, Launch, Output, STEPS, Step, processes_with_argument, suite, test,
     wait_until,
 };
 use libtest_mimic::Trial;
@@ -29,7 +29,7 @@ struct Case {
 }
 
 /// A launch, the rootfs that it is tried on, and the command.
-type Input<'a> = (Launch<'a>, Option<Scratch>, Vec<String>);
+type Input<'a> = (Launch<'a>, Option<HostPath>, Vec<String>);
 
 const OURS: i32 = 125;
 const NOT_EXECUTABLE: i32 = 126;
@@ -161,10 +161,10 @@ fn of_the_command() -> Vec<Case> {
             made(step, b"#!/no/such/interpreter\n", 0o755)
         }),
         case("a program whose loader is missing", NOT_FOUND, "/ld-", |step| {
-            made(step, &fs::read(step.host().probe()?.here).context("read probe")?, 0o755)
+            made(step, &fs::read(step.host().try_call()?.here).context("read probe")?, 0o755)
         }),
         case("a program for another machine", NOT_EXECUTABLE, "architecture", |step| {
-            let mut program = fs::read(step.host().probe()?.here).context("read probe")?;
+            let mut program = fs::read(step.host().try_call()?.here).context("read probe")?;
             program[18..20].copy_from_slice(&[0xfe, 0xfe]); // e_machine (elf(5)): none that binfmt_misc could know
             made(step, &program, 0o755)
         }),
@@ -263,7 +263,7 @@ fn of_the_options() -> Vec<Case> {
     ]
 }
 
-fn tried_on(step: &Step, rootfs: Scratch) -> Result<Input<'_>> {
+fn tried_on(step: &Step, rootfs: HostPath) -> Result<Input<'_>> {
     Ok((step.launch(), Some(rootfs), vec!["sh".into()]))
 }
 
@@ -283,12 +283,12 @@ fn words<'a>(step: &'a Step, words: &[&str]) -> Result<Input<'a>> {
 }
 
 /// A rootfs with nothing in it but the mount points.
-fn bare_rootfs(step: &Step) -> Result<Scratch> {
+fn bare_rootfs(step: &Step) -> Result<HostPath> {
     let rootfs = step.host().directory()?;
     for directory in ["proc", "dev", "sys", "tmp", "etc"] {
         fs::create_dir(rootfs.here.join(directory))
             .with_context(|| format!("mkdir {directory}"))?;
-        step.host().give(&rootfs.here.join(directory))?;
+        step.host().give_to_user(&rootfs.here.join(directory))?;
     }
     Ok(rootfs)
 }

@@ -28,17 +28,17 @@ const fn machine(says: &'static str, words: &'static [&'static str]) -> Machine 
 /// As root of a user namespace, whose settings and mounts are its own.
 const APART: [&str; 5] = ["unshare", "--user", "--map-root-user", "--mount", "sh"];
 
-/// `refuse` is found beside the doctor.
+/// `inject-errno` is found beside the doctor.
 const MACHINES: &[Machine] = &[
     machine("as this one", &[]),
-    machine("without clone3", &["refuse", "clone3=ENOSYS", "--"]),
-    machine("without openat2", &["refuse", "openat2=ENOSYS", "--"]),
-    machine("where the root cannot be left", &["refuse", "pivot_root=EINVAL", "--"]),
-    machine("without idmapped mounts", &["refuse", "mount_setattr=ENOSYS", "--"]),
-    machine("without seccomp filters", &["refuse", "seccomp=EINVAL", "--"]),
-    machine("where unshare is forbidden", &["refuse", "unshare=EPERM", "--"]),
-    machine("where mounting is forbidden", &["refuse", "mount=EPERM", "--"]),
-    machine("without netlink", &["refuse", "socket:0:16=EACCES", "--"]),
+    machine("without clone3", &["inject-errno", "clone3=ENOSYS", "--"]),
+    machine("without openat2", &["inject-errno", "openat2=ENOSYS", "--"]),
+    machine("where the root cannot be left", &["inject-errno", "pivot_root=EINVAL", "--"]),
+    machine("without idmapped mounts", &["inject-errno", "mount_setattr=ENOSYS", "--"]),
+    machine("without seccomp filters", &["inject-errno", "seccomp=EINVAL", "--"]),
+    machine("where unshare is forbidden", &["inject-errno", "unshare=EPERM", "--"]),
+    machine("where mounting is forbidden", &["inject-errno", "mount=EPERM", "--"]),
+    machine("without netlink", &["inject-errno", "socket:0:16=EACCES", "--"]),
     machine("without user namespaces", &["APART", "echo 0 > /proc/sys/user/max_user_namespaces"]),
     machine("without network namespaces", &["APART", "echo 0 > /proc/sys/user/max_net_namespaces"]),
     machine("with a masked /proc", &["APART", "mount -t tmpfs none /proc/sys/kernel/random"]),
@@ -84,9 +84,10 @@ fn built(name: &str) -> String {
 /// The command, as it runs on that machine.
 fn on(machine: &Machine, command: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = match machine.words {
-        ["refuse", rest @ ..] => {
-            [built("refuse")].into_iter().chain(rest.iter().map(|&word| word.into())).collect()
-        }
+        ["inject-errno", rest @ ..] => [built("inject-errno")]
+            .into_iter()
+            .chain(rest.iter().map(|&word| word.into()))
+            .collect(),
         ["APART", prepare] => {
             let script = format!("{prepare} && exec \"$@\"");
             APART.map(str::to_owned).into_iter().chain(["-c".into(), script, "sh".into()]).collect()

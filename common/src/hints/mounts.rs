@@ -2,65 +2,83 @@
 
 use nix::errno::Errno::{EACCES, EINVAL, ENODEV, ENOSPC, EPERM};
 
-use super::when::{ALWAYS, FILTERED};
-use super::{Row, row};
+use super::when::{APPARMOR_CONFINED, FILTERED, PROC_COVERED, ROOT_NO_MOUNT, SYS_COVERED};
+use super::{Row, check, row};
+use crate::Operation::{
+    Bind, ChangeMount, Mount, MountProc, MountSysfs, OpenRootfs, PivotRoot, Unmount,
+};
 
 pub const ROWS: &[Row] = &[
     row!(
         "proc-covered",
-        ["mount proc on "],
+        [MountProc],
         [EPERM],
-        ALWAYS,
-        "parts of the present /proc are covered, as inside a container, and a new one would show them",
+        [PROC_COVERED],
+        "something is mounted below the present /proc, as in a container, and a new one would show what it covers",
         "`docker run --security-opt systempaths=unconfined …` covers nothing; with the present one ps shows the \
          processes outside, too",
     ),
     row!(
         "sys-covered",
-        ["mount sysfs on "],
+        [MountSysfs],
         [EPERM],
-        ALWAYS,
-        "parts of the present /sys are covered, as inside a container, and a new one would show them",
+        [SYS_COVERED],
+        "something is mounted below the present /sys, as in a container, and a new one would show what it covers",
         "`docker run --security-opt systempaths=unconfined …` covers nothing; until then go back to step 06",
     ),
     row!(
-        "pivot-impossible",
-        ["pivot_root"],
+        "pivot-chroot",
+        [PivotRoot],
         [EINVAL],
-        ALWAYS,
-        "ROOTFS is / itself, or / is an initramfs, which cannot be left (`findmnt -no FSTYPE /` shows rootfs)",
-        "build a tree with `make rootfs`; on an initramfs first move to a tmpfs with switch_root(8)",
+        [ROOT_NO_MOUNT],
+        "this is a chroot: its / is not a mount point, and pivot_root(2) exchanges mounts only",
+        "leave the chroot with `exit` and run it outside",
+    ),
+    check!(
+        "pivot-impossible",
+        [PivotRoot],
+        [EINVAL],
+        [],
+        "ROOTFS must not be / itself (`make rootfs` builds another tree); and `findmnt -no FSTYPE /` must not show \
+         rootfs, an initramfs, which cannot be left: first move to a tmpfs with switch_root(8)",
     ),
     row!(
         "filesystem-unknown",
-        ["mount "],
+        [Mount, MountProc, MountSysfs],
         [ENODEV],
-        ALWAYS,
-        "this kernel has no filesystem of this kind",
-        "`cat /proc/filesystems` lists what it has: `sudo modprobe NAME`, or boot your distribution's own kernel",
+        [],
+        "this kernel has no filesystem of this type",
+        "`cat /proc/filesystems` lists those that it has: `sudo modprobe NAME`, or boot your distribution's own kernel",
     ),
-    row!(
+    check!(
         "mounts-limit",
-        ["mount ", "bind ", "root filesystem "],
+        [Mount, MountProc, MountSysfs, Bind, OpenRootfs],
         [ENOSPC],
-        ALWAYS,
-        "the mount table is full",
-        "`wc -l /proc/self/mountinfo` shows how many there are: `sudo sysctl fs.mount-max=200000`",
+        [],
+        "`wc -l /proc/self/mountinfo` against `sysctl fs.mount-max`, the limit of a mount table: `sudo sysctl \
+         fs.mount-max=200000`",
     ),
-    row!(
+    check!(
         "mounts-filtered",
-        ["make / private", "mount ", "bind ", "hide ", "restrict ", "pivot_root", "umount "],
+        [Mount, MountProc, MountSysfs, Bind, ChangeMount, PivotRoot, Unmount, OpenRootfs],
         [EPERM],
-        FILTERED,
-        "a seccomp filter forbids it, as inside a container",
-        "`docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …`, or work outside of it",
+        [FILTERED],
+        "a seccomp filter is in force here, as in a container, and may forbid mounts: `docker run --security-opt \
+         seccomp=unconfined --security-opt apparmor=unconfined …`, or work outside of it",
     ),
-    row!(
-        "mounts-forbidden",
-        ["make / private", "mount ", "bind ", "hide ", "restrict ", "pivot_root", "umount "],
+    check!(
+        "mounts-apparmor",
+        [Mount, MountProc, MountSysfs, Bind, ChangeMount, PivotRoot, Unmount],
         [EACCES],
-        ALWAYS,
-        "a security module forbids it, as AppArmor's profile docker-default does inside a container",
-        "`docker run --security-opt apparmor=unconfined …`; `cat /proc/self/attr/current` names the profile",
+        [APPARMOR_CONFINED],
+        "`cat /proc/self/attr/current` names AppArmor's profile for this program; docker-default, in a container, \
+         forbids mounts: `docker run --security-opt apparmor=unconfined …`",
+    ),
+    check!(
+        "mounts-closed",
+        [Mount, MountProc, MountSysfs, ChangeMount, PivotRoot, Unmount],
+        [EACCES],
+        [],
+        "`sudo dmesg | grep -iE 'denied|avc' | tail` shows what AppArmor or SELinux has forbidden",
     ),
 ];

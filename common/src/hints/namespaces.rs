@@ -1,134 +1,138 @@
-//! Making namespaces: clone3(2), unshare(2), and the limits on processes.
+//! Creating namespaces: clone3(2), unshare(2), and the limits on processes.
 
 use nix::errno::Errno::{EACCES, EAGAIN, EINVAL, ENOSPC, EPERM};
 
 use super::when::{
-    ALWAYS, APPARMOR, CHROOTED, FILTERED, NO_USERNS_BUILT, NO_USERNS_LEFT, NOT_ROOT, UNABLE,
-    UNMAPPED, USERNS_OFF, WSL_1,
+    APPARMOR_USERNS, CHROOTED, FILTERED, NAMESPACE_NOT_BUILT, NO_ADMIN_RIGHT, NO_USERNS_BUILT,
+    NO_USERNS_LEFT, NOT_ROOT, UNMAPPED, UNPRIVILEGED, USERNS_OFF, WSL_1,
 };
-use super::{Row, row};
+use super::{Row, check, row};
+use crate::Operation::{
+    ChangeMount, ConfigureNetwork, CreateNamespaces, CreateUserNamespace, Fork, JoinKeyring,
+    SetHostname, SetIds, WriteIdMap,
+};
 
 pub const ROWS: &[Row] = &[
     row!(
         "userns-chroot",
-        ["CLONE_NEWUSER"],
+        [CreateUserNamespace],
         [EPERM],
-        CHROOTED,
-        "in a chroot the kernel gives nobody a user namespace, which would be a way out (user_namespaces(7))",
+        [CHROOTED],
+        "the kernel creates no user namespace for a process in a chroot, because it would be a way out \
+         (user_namespaces(7))",
         "leave the chroot with `exit` and run it outside",
     ),
     row!(
         "userns-unmapped",
-        ["CLONE_NEWUSER"],
+        [CreateUserNamespace],
         [EPERM],
-        UNMAPPED,
-        "you are nobody in the user namespace that you are in",
+        [UNMAPPED],
+        "your id is not mapped in the user namespace that you are in",
         "start that one with its ids mapped: `unshare --user --map-root-user`, or a step without --no-map",
     ),
     row!(
         "userns-debian",
-        ["CLONE_NEWUSER"],
+        [CreateUserNamespace],
         [EPERM],
-        USERNS_OFF,
-        "this Debian kernel keeps user namespaces from ordinary users",
+        [USERNS_OFF, UNPRIVILEGED],
+        "this kernel of Debian's keeps user namespaces from ordinary users",
         "`sudo sysctl kernel.unprivileged_userns_clone=1`",
     ),
     // Where CLONE_NEWUSER succeeds all the same, the rights are missing inside.
-    row!(
+    check!(
         "userns-apparmor",
-        [
-            "CLONE_NEWUSER",
-            "/uid_map",
-            "/gid_map",
-            "setgroups",
-            "sethostname ",
-            "make / private",
-            "set lo up"
-        ],
+        [CreateUserNamespace, WriteIdMap, SetIds, SetHostname, ChangeMount, ConfigureNetwork],
         [EPERM, EACCES],
-        APPARMOR,
-        "AppArmor gives this program no rights in its user namespace, as on Ubuntu since 23.10",
-        "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
-    ),
-    row!(
-        "userns-filtered",
-        ["CLONE_NEWUSER", "CLONE_NEWCGROUP", "CLONE_NEWTIME", "keyctl "],
-        [EPERM],
-        FILTERED,
-        "a seccomp filter forbids it, as inside a container",
-        "`docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …`, or work outside of it",
-    ),
-    row!(
-        "userns-forbidden",
-        ["CLONE_NEWUSER"],
-        [EPERM, EACCES],
-        ALWAYS,
-        "a security module of this machine keeps user namespaces from you",
-        "`sudo dmesg | grep -iE 'denied|avc' | tail` names it, and the rule",
+        [APPARMOR_USERNS, UNPRIVILEGED],
+        "AppArmor restricts user namespaces here, as Ubuntu has since 23.10: `sudo sysctl \
+         kernel.apparmor_restrict_unprivileged_userns=0`",
     ),
     row!(
         "namespaces-not-root",
-        ["clone3 ", "clone "],
+        [CreateNamespaces],
         [EPERM],
-        NOT_ROOT,
-        "new namespaces ask for CAP_SYS_ADMIN",
-        "run it with sudo; from step 05 on an ordinary user needs none",
+        [NOT_ROOT, NO_ADMIN_RIGHT],
+        "new namespaces need CAP_SYS_ADMIN",
+        "run it with sudo; from step 05 on an ordinary user can do without",
     ),
     row!(
         "namespaces-unable",
-        ["clone3 ", "clone "],
+        [CreateNamespaces],
         [EPERM],
-        UNABLE,
-        "root has no CAP_SYS_ADMIN here, as inside a container",
-        "`docker run --privileged …`, or go on with step 05, which needs none",
+        [NO_ADMIN_RIGHT],
+        "root has no CAP_SYS_ADMIN here, as in a container",
+        "`docker run --privileged …`, or go on with step 05, which does without",
+    ),
+    check!(
+        "userns-filtered",
+        [CreateUserNamespace, CreateNamespaces, JoinKeyring],
+        [EPERM],
+        [FILTERED],
+        "a seccomp filter is in force here, as in a container, and may forbid this: `docker run --security-opt \
+         seccomp=unconfined --security-opt apparmor=unconfined …`, or work outside of it",
+    ),
+    check!(
+        "userns-forbidden",
+        [CreateUserNamespace],
+        [EPERM, EACCES],
+        [],
+        "whether this is a chroot, in which the kernel creates no user namespace; and `sudo dmesg | grep -iE \
+         'denied|avc' | tail`, which shows what AppArmor or SELinux has forbidden",
     ),
     row!(
         "userns-limit",
-        ["CLONE_NEWUSER"],
+        [CreateUserNamespace],
         [ENOSPC],
-        NO_USERNS_LEFT,
+        [NO_USERNS_LEFT],
         "this machine allows no user namespaces, as Red Hat's did and hardened ones do",
         "`sudo sysctl user.max_user_namespaces=15000`",
     ),
     row!(
         "namespaces-limit",
-        ["clone3 ", "clone ", "unshare "],
+        [CreateUserNamespace, CreateNamespaces],
         [ENOSPC],
-        ALWAYS,
-        "a limit on namespaces is reached, or they are 32 deep",
-        "`sysctl -a --pattern user.max_` shows the limits and `lsns` what there is: `sudo sysctl \
+        [],
+        "a limit on namespaces is reached, or they are nested 32 deep",
+        "`sysctl -a --pattern user.max_` shows the limits, and `lsns` what exists: `sudo sysctl \
          user.max_NAME_namespaces=15000`",
     ),
     row!(
         "namespaces-wsl",
-        ["clone3 ", "clone ", "unshare "],
+        [CreateUserNamespace, CreateNamespaces],
         [EINVAL],
-        WSL_1,
-        "WSL 1 only imitates Linux, and has few namespaces",
+        [WSL_1],
+        "WSL 1 imitates Linux, and has few namespaces",
         "in a Windows terminal: `wsl --set-version DISTRIBUTION 2`",
     ),
     row!(
         "userns-not-built",
-        ["CLONE_NEWUSER"],
+        [CreateUserNamespace],
         [EINVAL],
-        NO_USERNS_BUILT,
+        [NO_USERNS_BUILT],
         "this kernel was built without user namespaces (CONFIG_USER_NS)",
         "boot your distribution's own kernel; until then follow steps 01 to 04",
     ),
     row!(
         "namespaces-not-built",
-        ["clone3 ", "clone ", "unshare "],
+        [CreateUserNamespace, CreateNamespaces],
         [EINVAL],
-        ALWAYS,
-        "this kernel lacks one of these namespaces",
-        "`ls /proc/self/ns` shows those that it has, `grep _NS= /boot/config-$(uname -r)` what it was built with: boot \
-         your distribution's own kernel",
+        [NAMESPACE_NOT_BUILT],
+        "this kernel was built without one of the namespaces",
+        "`grep _NS= /boot/config-$(uname -r)` shows what it was built with: boot your distribution's own kernel",
+    ),
+    check!(
+        "namespaces-invalid",
+        [CreateUserNamespace, CreateNamespaces],
+        [EINVAL],
+        [],
+        "`uname -r` and `ls /proc/self/ns` show what this kernel has: the course needs Linux 5.10. A sandbox such as \
+         gVisor has less",
     ),
     row!(
         "processes-limit",
-        ["clone", "fork"],
+        [CreateUserNamespace, CreateNamespaces, Fork],
         [EAGAIN],
-        ALWAYS,
+        [],
         "a limit on processes is reached: RLIMIT_NPROC, that of a control group, or --pids, which counts process 1 as \
          well",
         "raise --pids; `ulimit -u` shows the first, `systemctl show -p TasksMax user-$(id -u).slice` the second",

@@ -5,72 +5,81 @@ use nix::errno::Errno::{
     EOPNOTSUPP, EPROTONOSUPPORT,
 };
 
-use super::when::{ALWAYS, NOT_ROOT};
-use super::{Row, row};
+use super::when::NO_PORT_RIGHT;
+use super::{Row, check, row};
+use crate::Operation::{AddVeth, Connect, FindSubnet, Listen, OpenNetlink, TakeAddress};
 
 pub const ROWS: &[Row] = &[
     row!(
         "veth-absent",
-        ["add veth "],
+        [AddVeth],
         [EOPNOTSUPP],
-        ALWAYS,
-        "this kernel has no virtual cables, or their module is not loaded (CONFIG_VETH)",
-        "`sudo modprobe veth`; where the running kernel was replaced by an update, reboot first",
+        [],
+        "this kernel has no veth pairs, or their module is not loaded (CONFIG_VETH)",
+        "`sudo modprobe veth`; after an update of the kernel reboot first",
     ),
     row!(
         "netlink-absent",
-        ["socket AF_NETLINK", "socket NETLINK_"],
+        [OpenNetlink],
         [EAFNOSUPPORT, EPROTONOSUPPORT],
-        ALWAYS,
-        "nobody here may talk to the kernel's network configuration: a sandbox, or a kernel without it",
-        "`ip link` must work first; leave the sandbox (gVisor, systemd's RestrictAddressFamilies=)",
-    ),
-    row!(
-        "address-used",
-        ["is already in use here", "no subnet is free"],
         [],
-        ALWAYS,
-        "another container, or a network that this machine is connected to, has it",
-        "`ip route` shows what is in use; --ip chooses an address",
+        "there are no netlink sockets here, as in a sandbox such as gVisor or with systemd's RestrictAddressFamilies=",
+        "leave the sandbox: `ip link` must work first",
+    ),
+    check!(
+        "address-used",
+        [TakeAddress],
+        [],
+        [],
+        "`ip route` shows the networks that this machine knows, and `ss -xl | grep container` the addresses that \
+         containers hold; --ip chooses another one",
+    ),
+    check!(
+        "subnets-used",
+        [FindSubnet],
+        [],
+        [],
+        "`ip route` shows the networks that this machine knows, and `ss -xl | grep container` the addresses that \
+         are held, by containers or by any other process; --ip chooses one",
     ),
     row!(
         "port-used",
-        ["listen on "],
+        [Listen],
         [EADDRINUSE],
-        ALWAYS,
-        "somebody listens there already",
-        "`ss -tlnp` shows who; choose another port",
+        [],
+        "another socket is bound to this port",
+        "`ss -tlnp` shows whose it is; choose another port",
     ),
     row!(
         "port-reserved",
-        ["listen on "],
+        [Listen],
         [EACCES],
-        NOT_ROOT,
-        "ports below 1024 are root's (sysctl net.ipv4.ip_unprivileged_port_start)",
+        [NO_PORT_RIGHT],
+        "ports below 1024 need CAP_NET_BIND_SERVICE (sysctl net.ipv4.ip_unprivileged_port_start)",
         "choose a higher one, as in `--publish 8080:80`",
     ),
     row!(
         "address-foreign",
-        ["listen on "],
+        [Listen],
         [EADDRNOTAVAIL],
-        ALWAYS,
+        [],
         "this machine has no such address",
         "`ip address` lists those that it has",
     ),
     row!(
         "connection-refused",
-        ["connect to "],
+        [Connect],
         [ECONNREFUSED],
-        ALWAYS,
-        "nobody listens on that port there",
-        "start `server` there first; `ss -tln` there shows the ports",
+        [],
+        "that address answers and refuses the connection, as it does where no program listens on the port",
+        "start `server` there first; `ss -tln` there lists the ports",
     ),
     row!(
         "connection-unreachable",
-        ["connect to "],
+        [Connect],
         [ENETUNREACH, EHOSTUNREACH],
-        ALWAYS,
-        "no way leads from this network namespace to that address",
-        "`ip route` shows the ways that there are; an address of the same cable needs none",
+        [],
+        "no route leads from this network namespace to that address, or nothing answers there",
+        "`ip route` lists the routes; an address of the same veth pair needs none",
     ),
 ];

@@ -2,58 +2,59 @@
 
 use nix::errno::Errno::{EACCES, EAGAIN, EINVAL, EMFILE, ENOENT, ENOMSG, ENOSPC};
 
-use super::when::ALWAYS;
-use super::{Row, row};
+use super::when::DESCRIPTORS_LEFT;
+use super::{Row, check, row};
+use crate::Operation::{OpenQueue, ReceiveMessage, SendMessage};
 
 pub const ROWS: &[Row] = &[
     row!(
         "queue-absent",
-        ["msgget ", "mq_open ", "mq_unlink "],
+        [OpenQueue],
         [ENOENT],
-        ALWAYS,
+        [],
         "this IPC namespace has no such queue",
-        "`queue list` shows those that it has, `queue send KEY TEXT` makes one",
+        "`queue list` lists those that it has, `queue send KEY TEXT` creates one",
     ),
     row!(
         "queue-empty",
-        ["msgrcv ", "mq_receive "],
+        [ReceiveMessage],
         [ENOMSG, EAGAIN],
-        ALWAYS,
+        [],
         "there is no message in the queue",
         "`queue send KEY TEXT` puts one there",
     ),
     row!(
         "queue-full",
-        ["msgsnd ", "mq_send "],
+        [SendMessage],
         [EAGAIN],
-        ALWAYS,
+        [],
         "the queue is full",
         "`queue receive KEY` makes room",
     ),
-    row!(
+    check!(
         "queue-closed",
-        ["msgget ", "mq_open ", "mq_unlink "],
+        [OpenQueue],
         [EACCES, EINVAL],
-        ALWAYS,
-        "the queue is another user's, or its name has a second slash",
-        "choose another key, or a name like /mine",
+        [],
+        "a name has one slash, at its beginning, as /mine; and `ls -l /dev/mqueue` and `ipcs -q` show whose the queue \
+         is: choose another key",
     ),
     row!(
         "queue-bytes",
-        ["mq_open "],
+        [OpenQueue],
         [EMFILE],
-        ALWAYS,
-        "all your queues together may have no more bytes (RLIMIT_MSGQUEUE)",
-        "`ulimit -q` shows how many: remove queues with `queue remove KEY`, or `sudo prlimit --msgqueue=unlimited \
+        [DESCRIPTORS_LEFT],
+        "all your queues together have reached their limit of bytes (RLIMIT_MSGQUEUE)",
+        "`ulimit -q` shows the limit: remove queues with `queue remove KEY`, or `sudo prlimit --msgqueue=unlimited \
          --pid $$`",
     ),
     row!(
         "queue-limit",
-        ["msgget ", "mq_open "],
+        [OpenQueue],
         [ENOSPC],
-        ALWAYS,
-        "there are as many queues as there may be",
-        "`queue remove KEY` removes one: `queue list` shows them; sysctl kernel.msgmni and fs.mqueue.queues_max are \
+        [],
+        "the limit on queues is reached",
+        "`queue list` lists them, `queue remove KEY` removes one; sysctl kernel.msgmni and fs.mqueue.queues_max are \
          the limits",
     ),
 ];

@@ -1,111 +1,119 @@
-//! ROOTFS: the way to it, and what is in it.
+//! ROOTFS: the way to it, what is in it, and how it is built.
 
 use nix::errno::Errno::{
     EACCES, EDQUOT, ELOOP, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS,
 };
 
-use super::when::{ALWAYS, NOT_ROOT};
-use super::{Row, row};
+use super::when::{NO_CHROOT_RIGHT, NOT_ROOT};
+use super::{Row, check, row};
+use crate::Operation::{BuildTree, Chroot, CreateLink, OpenMountPoint, OpenRootfs};
 
 pub const ROWS: &[Row] = &[
     row!(
         "chroot-not-root",
-        ["chroot "],
+        [Chroot],
         [EPERM],
-        NOT_ROOT,
-        "chroot(2) asks for CAP_SYS_CHROOT",
-        "run it with sudo; from step 05 on an ordinary user needs none",
+        [NOT_ROOT, NO_CHROOT_RIGHT],
+        "chroot(2) needs CAP_SYS_CHROOT",
+        "run it with sudo; from step 05 on an ordinary user can do without",
     ),
     row!(
         "chroot-unable",
-        ["chroot "],
+        [Chroot],
         [EPERM],
-        ALWAYS,
-        "root has no CAP_SYS_CHROOT here, as inside some containers",
-        "go on with step 05, which needs none, or start that container with `docker run --cap-add SYS_CHROOT …`",
+        [NO_CHROOT_RIGHT],
+        "root has no CAP_SYS_CHROOT here, as in some containers",
+        "go on with step 05, which does without, or start that container with `docker run --cap-add SYS_CHROOT …`",
+    ),
+    check!(
+        "chroot-forbidden",
+        [Chroot],
+        [EPERM],
+        [],
+        "`sudo dmesg | grep -iE 'denied|avc' | tail` shows what AppArmor or SELinux has forbidden",
     ),
     row!(
         "rootfs-absent",
-        ["chroot ", "root filesystem "],
+        [Chroot, OpenRootfs],
         [ENOENT],
-        ALWAYS,
-        "there is no such directory",
+        [],
+        "this directory does not exist",
         "`make rootfs` builds one and prints its path",
     ),
     row!(
         "rootfs-no-directory",
-        ["chroot ", "root filesystem "],
+        [Chroot, OpenRootfs],
         [ENOTDIR],
-        ALWAYS,
-        "ROOTFS is a directory, not an archive",
-        "`target/debug/rootfs tar FILE` unpacks one and prints its path",
+        [],
+        "ROOTFS must be a directory",
+        "`target/debug/rootfs tar FILE` unpacks an archive and prints the path of its tree",
     ),
-    row!(
+    check!(
         "rootfs-closed",
-        ["chroot ", "root filesystem ", "mount point /"],
+        [Chroot, OpenRootfs, OpenMountPoint],
         [EACCES],
-        ALWAYS,
-        "the container's root may not go that way, for outside it is another user; NFS knows no foreign root at all",
-        "`namei -l ROOTFS` shows the directory without x for others: `chmod o+x DIRECTORY`, or copy the tree to a \
-         local disk",
+        [],
+        "`namei -l ROOTFS` shows each directory on the way. The container's root may be another user outside, and \
+         needs x on all of them: `chmod o+x DIRECTORY`. On NFS it never gets in: copy the tree to a local disk",
     ),
     row!(
         "rootfs-long-name",
-        ["chroot ", "root filesystem "],
+        [Chroot, OpenRootfs],
         [ENAMETOOLONG],
-        ALWAYS,
-        "a name has at most 255 bytes and a path 4095",
-        "`cd` nearer to it and give the rest of the path, or move it",
+        [],
+        "a name has at most 255 bytes, and a path 4095",
+        "`cd` to a directory nearer to it and give the rest of the path, or move it",
     ),
     row!(
         "rootfs-loop",
-        ["chroot ", "root filesystem "],
+        [Chroot, OpenRootfs],
         [ELOOP],
-        ALWAYS,
-        "symbolic links on the way lead in a circle",
-        "`namei ROOTFS` shows them; name the directory itself",
+        [],
+        "more than 40 symbolic links are on the way, or they form a circle",
+        "`namei ROOTFS` shows them; give the path of the directory itself",
     ),
     row!(
         "mount-point-absent",
-        ["mount point /"],
+        [OpenMountPoint],
         [ENOENT],
-        ALWAYS,
-        "the rootfs lacks this directory, on which something is to be mounted",
-        "`mkdir -p ROOTFS/DIRECTORY`; where a file is to be mounted, `touch ROOTFS/FILE`",
+        [],
+        "the rootfs lacks this mount point",
+        "`mkdir -p ROOTFS/DIRECTORY`, or `touch ROOTFS/FILE` to mount a file there",
     ),
 ];
 
 pub const BUILDING: &[Row] = &[
-    row!(
+    check!(
         "no-links",
-        ["link /"],
+        [CreateLink],
         [EPERM],
-        ALWAYS,
-        "this filesystem has no links, as vfat and exFAT have none",
-        "build the tree on another one: `target/debug/rootfs --to DIRECTORY`",
+        [],
+        "`findmnt -T DIRECTORY -o FSTYPE`: vfat and exFAT have no links. Build the tree on another filesystem: \
+         `target/debug/rootfs --to DIRECTORY`",
     ),
     row!(
         "disk-full",
-        ["in the tree", "make directory "],
+        [BuildTree, CreateLink],
         [ENOSPC, EDQUOT],
-        ALWAYS,
-        "the disk is full, or your part of it",
-        "`df -h target` shows what is free: make room, or build elsewhere with `target/debug/rootfs --to DIRECTORY`",
+        [],
+        "the disk is full, or your share of it",
+        "`df -h target` and `df -i target` show what is free: make room, or build elsewhere with `target/debug/rootfs \
+         --to DIRECTORY`",
     ),
     row!(
         "disk-read-only",
-        ["make directory ", ".lock"],
+        [BuildTree, CreateLink],
         [EROFS],
-        ALWAYS,
-        "nothing can be written there",
+        [],
+        "this filesystem is read-only",
         "build the tree elsewhere: `target/debug/rootfs --to DIRECTORY`",
     ),
-    row!(
+    check!(
         "disk-not-yours",
-        ["make directory ", ".lock", "in the tree"],
+        [BuildTree, CreateLink],
         [EACCES],
-        NOT_ROOT,
-        "the directory belongs to somebody else, perhaps to root since something was built with sudo",
-        "`sudo chown -R $USER target`",
+        [NOT_ROOT],
+        "`ls -ld DIRECTORY` shows whose it is. After a build with sudo, root owns a part of target: `sudo chown -R \
+         $USER target`",
     ),
 ];

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::{Step, chapter, claim, processes_with_argument, property, wait_until};
+use harness::{Step, chapter, holds, introduces, processes_with_argument, wait_until};
 
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 
@@ -13,29 +13,29 @@ fn main() -> ExitCode {
     chapter(
         "02-pid",
         vec![
-            claim("the container has a PID namespace of its own", |step| {
+            introduces("the container has a PID namespace of its own", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 step.expect("PID namespace of the payload", container.payload.ns("pid")?)
                     .differs_from(step.host().ns("pid")?)
             }),
-            claim("the payload is process 1", |step| {
+            introduces("the payload is process 1", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let numbers = container.payload.ns_pids()?;
                 step.expect("the payload's innermost number (NSpid)", numbers.last().copied())
                     .equals(Some(1))
             }),
-            claim("the payload has no parent that it could see", |step| {
+            introduces("the payload has no parent that it could see", |step| {
                 let output = step.output(&["sh", "-c", "echo $$ $PPID"])?;
                 step.expect("$$ and $PPID", output.line()).equals("1 0")
             }),
-            claim("a process of the host cannot be signalled", |step| {
+            introduces("a process of the host cannot be signalled", |step| {
                 let target = step.on_host().start(&["sleep", "30"])?;
-                let attempt =
-                    step.output(&["sh", "-c", &format!("kill -0 {}", target.payload.pid)])?;
+                let number = step.host().number_of(target.payload)?;
+                let attempt = step.output(&["sh", "-c", &format!("kill -0 {number}")])?;
                 step.expect("the process on the host runs", target.payload.runs()).equals(true)?;
                 step.expect("kill -0 from inside succeeds", attempt.status.success()).equals(false)
             }),
-            property("the payload dies with its launcher", |step| {
+            holds("the payload dies with its launcher", |step| {
                 let mut container = step.start(&["sleep", "30"])?;
                 container.kill_launcher()?;
                 wait_until("the end of the payload", TWO_SECONDS, || {
@@ -43,23 +43,23 @@ fn main() -> ExitCode {
                 })?;
                 step.expect("the payload runs", container.payload.runs()).equals(false)
             }),
-            property(
+            holds(
                 "nothing is left of a launcher that is killed while it starts",
                 killed_while_starting,
             ),
-            property("where clone3(2) is hidden it does with clone(2)", |step| {
+            holds("where clone3(2) is hidden it does with clone(2)", |step| {
                 let container =
-                    step.launch().refusing(&["clone3=ENOSYS"]).start(&["sleep", "30"])?;
+                    step.launch().injecting(&["clone3=ENOSYS"]).start(&["sleep", "30"])?;
                 let numbers = container.payload.ns_pids()?;
                 step.expect("the payload's innermost number (NSpid)", numbers.last().copied())
                     .equals(Some(1))
             }),
-            property("a payload that is killed shows in the exit code", |step| {
+            holds("a payload that is killed shows in the exit code", |step| {
                 let mut container = step.start(&["sleep", "30"])?;
                 container.signal_payload(libc::SIGKILL)?;
                 step.expect("exit code", container.wait()?.code()).equals(128 + 9)
             }),
-            property("the exit code arrives where the launcher's parent ignores SIGCHLD", |step| {
+            holds("the exit code arrives where the launcher's parent ignores SIGCHLD", |step| {
                 let output =
                     step.launch().ignoring(&[libc::SIGCHLD]).output(&["sh", "-c", "exit 7"])?;
                 step.expect("exit code", output.code()).equals(7)

@@ -1,39 +1,19 @@
-//! User namespace: ids inside stand for other ids outside, and capabilities count inside only.
+//! User namespace: ids inside stand for other ids outside, and capabilities count only inside.
 
 use std::cell::Cell;
 use std::fs;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
-use common::Failure;
+use common::{Failure, Operation, Tried};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::{
-    Gid, Uid, getegid, geteuid, pipe2, read, setgroups, setresgid, setresuid, write,
-};
+use nix::unistd::{Gid, Uid, pipe2, read, setgroups, setresgid, setresuid, write};
 use pid::Container;
 
-mod map;
+mod ids;
 
-pub use map::IdMap;
-
-/// The options that this chapter adds.
-#[derive(clap::Args, Debug)]
-#[group(skip)]
-pub struct Options {
-    /// User ids IN, IN+1 … inside are OUT, OUT+1 … outside, COUNT of them; repeatable [default: 0
-    /// inside is you; in step 09 a range]
-    #[arg(long, value_name = "IN:OUT:COUNT")]
-    pub uid_map: Vec<IdMap>,
-
-    /// The same for group ids [default: 0 inside is your group; in step 09 a range]
-    #[arg(long, value_name = "IN:OUT:COUNT")]
-    pub gid_map: Vec<IdMap>,
-
-    /// Map nothing: every id inside is that of nobody and nogroup
-    #[arg(long, conflicts_with_all = ["uid_map", "gid_map"])]
-    pub no_map: bool,
-}
+pub use ids::{IdMap, Ids, Options, ids};
 
 /// Holds the child back until its parent has written the maps. Both go through the same pipe.
 pub struct Gate {
@@ -42,7 +22,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Creates a closed gate.
     pub fn new() -> Result<Self> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC).context("pipe2")?;
         Ok(Gate { read, write: Cell::new(Some(write)) })
@@ -54,8 +34,8 @@ impl Gate {
         write(end, b"!").map(drop).context("open the gate")
     }
 
-    /// The child's part: waits for [`Gate::open`], and ends without a word if the parent failed and
-    /// has told why.
+    /// The child's part: waits for [`Gate::open`]. If the parent failed, it has reported why, and
+    /// the child ends silently.
     pub fn wait(&self) -> Result<()> {
         drop(self.write.take()); // our copy would keep the pipe alive after the parent's death
         match read(&self.read, &mut [0]).context("wait at the gate")? {
@@ -69,67 +49,75 @@ impl Gate {
 /// its own id.
 ///
 /// # Errors
-/// Exit code 2 for ranges that overlap; EPERM for ids that the caller may not give away
-/// (user_namespaces(7)).
-pub fn map(container: &Container, options: &Options) -> Result<()> {
-    if options.no_map {
+/// EPERM for ids that the caller may not give away (user_namespaces(7)). Fails before it writes
+/// anything where /proc belongs to another PID namespace.
+pub fn map(container: &Container, ids: &Ids) -> Result<()> {
+    if *ids == Ids::default() {
         return Ok(());
     }
-    let uids = or_own(&options.uid_map, geteuid().as_raw())?;
-    let gids = or_own(&options.gid_map, getegid().as_raw())?;
-    // Who could drop a group inside could reach files that this very group is denied
-    // (CVE-2014-8989). Of an ordinary user the kernel demands it, and with a single group there is
-    // none to change to.
-    if gids.iter().map(|map| u64::from(map.count)).sum::<u64>() == 1 {
+    ensure_own_proc()?;
+    // Without this, a member of a group could leave it inside, and then open files that are closed
+    // to that group (CVE-2014-8989). For an ordinary user the kernel insists on it; where a single
+    // group is mapped there is no other one to change to.
+    if ids.gids.iter().map(|map| u64::from(map.count)).sum::<u64>() == 1 {
         write_proc(container, "setgroups", "deny")?;
     }
-    write_proc(container, "uid_map", &lines(&uids))?;
-    write_proc(container, "gid_map", &lines(&gids))
+    write_proc(container, "uid_map", &lines(&ids.uids))?;
+    write_proc(container, "gid_map", &lines(&ids.gids))
 }
 
-/// Takes on root's ids inside, or where 0 is not mapped the first that are, and no other groups.
+/// Becomes root inside, or the first mapped id where 0 is not mapped, and leaves all other groups.
 ///
-/// Comes before [`pid::die_with`], which a change of ids would undo.
-pub fn become_root(options: &Options) -> Result<()> {
-    if options.no_map {
+/// Comes before [`pid::die_with`], because a change of ids would undo that.
+pub fn become_root(ids: &Ids) -> Result<()> {
+    let (Some(uid), Some(gid)) = (root_id_inside(&ids.uids), root_id_inside(&ids.gids)) else {
+        return Ok(());
+    };
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    match setgroups(&[]) {
+        Err(Errno::EPERM) => {} // denied above: an ordinary user keeps their groups
+        result => result.tried(Operation::SetIds, "setgroups")?,
+    }
+    setresgid(gid, gid, gid).tried(Operation::SetIds, format_args!("setresgid {gid}"))?;
+    setresuid(uid, uid, uid).tried(Operation::SetIds, format_args!("setresuid {uid}"))
+}
+
+/// Checks that the numbers in /proc are those of this PID namespace. Elsewhere the child's number
+/// may be a stranger's.
+fn ensure_own_proc() -> Result<()> {
+    // NSpid has our number in each PID namespace from the one that this /proc shows down to our
+    // own (proc(5)): a single number where they are the same.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    if numbers.is_some_and(|numbers| numbers.split_whitespace().count() == 1) {
         return Ok(());
     }
-    let (uid, gid) =
-        (Uid::from_raw(first(&options.uid_map)), Gid::from_raw(first(&options.gid_map)));
-    match setgroups(&[]) {
-        Err(Errno::EPERM) => {} // denied above: an ordinary user keeps the groups
-        result => result.context("setgroups")?,
-    }
-    setresgid(gid, gid, gid).with_context(|| format!("setresgid {gid}"))?;
-    setresuid(uid, uid, uid).with_context(|| format!("setresuid {uid}"))
+    let what = "cannot map ids: /proc shows another PID namespace than that of this process";
+    Err(Failure::new(what).of(Operation::WriteIdMap).into())
 }
 
 fn write_proc(container: &Container, file: &str, content: &str) -> Result<()> {
     let path = format!("/proc/{}/{file}", container.pid);
-    fs::write(&path, content)
-        .with_context(|| format!("write {path}: {}", content.trim_end().replace('\n', ", ")))
-}
-
-fn or_own(maps: &[IdMap], own: u32) -> Result<Vec<IdMap>> {
-    let pairs = maps.iter().enumerate().flat_map(|(i, a)| maps[..i].iter().map(move |b| (b, a)));
-    if let Some((a, b)) = pairs.into_iter().find(|(a, b)| a.overlaps(b)) {
-        return Err(Failure::usage(format!("the maps {a} and {b} overlap")).into());
-    }
-    Ok(if maps.is_empty() {
-        vec![IdMap { inside: 0, outside: own, count: 1 }]
-    } else {
-        maps.to_vec()
-    })
+    let what = format!("write {path}: {}", content.trim_end().replace('\n', ", "));
+    fs::write(&path, content).tried(Operation::WriteIdMap, what)
 }
 
 fn lines(maps: &[IdMap]) -> String {
     maps.iter().map(|map| format!("{} {} {}\n", map.inside, map.outside, map.count)).collect()
 }
 
-fn first(maps: &[IdMap]) -> u32 {
-    let root = maps.is_empty() || maps.iter().any(|map| map.inside == 0);
-    if root { 0 } else { maps[0].inside }
+fn root_id_inside(maps: &[IdMap]) -> Option<u32> {
+    let zero = maps.iter().find(|map| map.inside == 0);
+    zero.or(maps.first()).map(|map| map.inside)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    #[test]
+    fn root_inside_is_0_or_the_first_mapped_id() {
+        let maps = ["5:7:1", "0:9:1"].map(|map| map.parse().unwrap());
+        assert_eq!(super::root_id_inside(&maps), Some(0));
+        assert_eq!(super::root_id_inside(&maps[..1]), Some(5));
+        assert_eq!(super::root_id_inside(&[]), None);
+    }
+}

@@ -21,16 +21,17 @@ const NAMESPACES: &[libc::c_int] = &[
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
+        let ids = user::ids(&args.user)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            user::become_root(&args.user)?;
+            user::become_root(&ids)?;
             pid::die_with(launcher)?;
             uts::set_names(&args.uts)?;
             chroot::enter(&args.common.rootfs)?;
             common::exec(&args.common.command)
         })?;
-        user::map(&container, &args.user)?;
+        user::map(&container, &ids)?;
         gate.open()?;
         container.wait()
     })

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Launch, Step, chapter, claim, property, skip, wait_until};
+use harness::{Container, Identity, Launch, Step, chapter, holds, introduces, skip, wait_until};
 use nix::errno::Errno;
 
 const RANGE: &str = "0:100000:65536";
@@ -15,18 +15,18 @@ fn main() -> ExitCode {
     chapter(
         "05-user",
         vec![
-            claim("the container has a user namespace of its own", |step| {
+            introduces("the container has a user namespace of its own", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 step.expect("user namespace of the payload", container.payload.ns("user")?)
                     .differs_from(step.host().ns("user")?)
             }),
-            claim("root inside is who started the container", |step| {
+            introduces("root inside is who started the container", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let (uid, gid) = step.host().user();
                 expect_map(step, &container, "uid_map", &format!("0 {uid} 1"))?;
                 expect_map(step, &container, "gid_map", &format!("0 {gid} 1"))
             }),
-            property(
+            holds(
                 "seen from the host, the payload has the ids of who started the container",
                 |step| {
                     let container = step.start(&["sleep", "30"])?;
@@ -34,14 +34,14 @@ fn main() -> ExitCode {
                     expect_ids(step, &container, uid, gid)
                 },
             ),
-            claim("ids inside are those of the range that was asked for", |step| {
+            introduces("ids inside are those of the range that was asked for", |step| {
                 let container = mapped(step).start(&["sleep", "30"])?;
                 expect_map(step, &container, "uid_map", "0 100000 65536")?;
                 expect_map(step, &container, "gid_map", "0 100000 65536")?;
                 expect_ids(step, &container, 100_000, 100_000)
             })
             .only(Identity::Root),
-            property("several ranges are mapped, and the payload begins as 0", |step| {
+            holds("several ranges are mapped, and the payload begins as 0", |step| {
                 let launch = step
                     .launch()
                     .option("--uid-map", "5:100005:10")
@@ -51,13 +51,13 @@ fn main() -> ExitCode {
                 expect_ids(step, &container, 200_000, 100_000)
             })
             .only(Identity::Root),
-            claim("with --no-map every id inside is nobody's", |step| {
+            introduces("with --no-map every id inside is nobody's", |step| {
                 let container = step.launch().flag("--no-map").start(&["sleep", "30"])?;
                 expect_map(step, &container, "uid_map", "")?;
                 let output = step.launch().flag("--no-map").output(&["id", "-u"])?;
                 step.expect("id -u", output.line()).equals("65534")
             }),
-            claim(
+            introduces(
                 "no group can be dropped to get at what is denied to it (CVE-2014-8989)",
                 |step| {
                     let container = step.start(&["sleep", "30"])?;
@@ -66,40 +66,43 @@ fn main() -> ExitCode {
                         .equals("deny")
                 },
             ),
-            claim("the groups of who started it are dropped where a range is mapped", |step| {
-                let container = mapped(step).groups(&[4242, 4243]).start(&["sleep", "30"])?;
-                step.expect(
-                    "supplementary groups of the payload",
-                    container.payload.status("Groups")?,
-                )
-                .equals("")
-            })
+            introduces(
+                "the groups of who started it are dropped where a range is mapped",
+                |step| {
+                    let container = mapped(step).groups(&[4242, 4243]).start(&["sleep", "30"])?;
+                    step.expect(
+                        "supplementary groups of the payload",
+                        container.payload.status("Groups")?,
+                    )
+                    .equals("")
+                },
+            )
             .only(Identity::Root),
-            claim("root inside may not read a file of the host's root", |step| {
-                let rootfs = step.host().rootfs_with_probe()?;
+            introduces("root inside may not read a file of the host's root", |step| {
+                let rootfs = step.host().rootfs_with_try_call()?;
                 make_secret(step, &rootfs.here.join("secret"))?;
-                let answer = step.probe(&mapped(step).rootfs(&rootfs), &["open", "/secret"])?;
+                let answer = step.try_call(&mapped(step).rootfs(&rootfs), &["open", "/secret"])?;
                 step.expect("open of a file with mode 0600", answer).equals(Err(Errno::EACCES))
             }),
-            claim("root inside may not mount on the host", |step| {
-                let launch = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-                let answer = step.probe(&launch, &["mount-tmpfs", "/tmp"])?;
+            introduces("root inside may not mount on the host", |step| {
+                let launch = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+                let answer = step.try_call(&launch, &["mount-tmpfs", "/tmp"])?;
                 step.expect("mount of a tmpfs on /tmp", answer).equals(Err(Errno::EPERM))
             }),
-            claim("root inside may not make a device", |step| {
-                let launch = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-                let answer = step.probe(&launch, &["mknod-null", "/tmp/null"])?;
+            introduces("root inside may not make a device", |step| {
+                let launch = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+                let answer = step.try_call(&launch, &["mknod-null", "/tmp/null"])?;
                 step.expect("mknod of a character device", answer).equals(Err(Errno::EPERM))
             })
             .only(Identity::Root),
-            property("root inside has every capability, over what is inside", |step| {
+            holds("root inside has every capability, over what is inside", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let last: u32 =
                     fs::read_to_string("/proc/sys/kernel/cap_last_cap")?.trim().parse()?;
                 step.expect("effective capabilities", container.payload.bits("CapEff")?)
                     .equals((2 << last) - 1)
             }),
-            property(
+            holds(
                 "the payload dies with its launcher, though a change of ids takes the request back",
                 |step| {
                     let mut container = mapped(step).start(&["sleep", "30"])?;
@@ -111,7 +114,7 @@ fn main() -> ExitCode {
                 },
             )
             .hint("the order of user::become_root and pid::die_with in steps/05-user/src/main.rs"),
-            property("the payload never runs before its ids are mapped", |step| {
+            holds("the payload never runs before its ids are mapped", |step| {
                 for _ in 0..50 {
                     let output = mapped(step).output(&["id", "-u"])?;
                     step.expect("id -u", output.line()).equals("0")?;

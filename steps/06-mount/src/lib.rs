@@ -1,104 +1,64 @@
-//! Mount namespace: the container has a mount table of its own, in which the host's root is no
-//! longer.
+//! Mount namespace: the container gets its own mount table, without the host's root.
 
-use std::fs::{self, File};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::os::fd::BorrowedFd;
 
 use anyhow::{Context, Result};
+use common::{Failure, Operation, Tried};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::stat::Mode;
-use nix::unistd::{chdir, fchdir, pivot_root};
+use nix::fcntl::{OFlag, open, openat};
+use nix::mount::{MntFlags, umount2};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::unistd::{chdir, fchdir, pivot_root, symlinkat};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::mount::MountAttrFlags;
 
-const NONE: Option<&str> = None;
+mod root;
 
-/// The root filesystem, a mount of its own, before it becomes `/`.
-pub struct Root(OwnedFd);
+pub use root::{Root, attach_root, copy_mount, open_root};
 
-/// Cuts this mount table off from the host's and makes `rootfs` a mount, as pivot_root(2) wants it.
-///
-/// # Errors
-/// EPERM outside a mount namespace that one owns; ENOENT, ENOTDIR, EACCES as path_resolution(7)
-/// says.
-pub fn root(rootfs: &Path) -> Result<Root> {
-    // Where / is shared, as systemd makes it, each mount here would appear on the host as well, and
-    // pivot_root would say EINVAL. Together with a user namespace the kernel makes ours slaves:
-    // then it is only the host's new mounts that would still appear here (mount_namespaces(7)).
-    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
-        .context("make / private")?;
-    let what = || format!("root filesystem {}", rootfs.display());
-    mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
-        .with_context(what)?;
-    open(rootfs, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .map(Root)
-        .with_context(what)
-}
-
-impl Root {
-    /// Mounts something on `path` inside.
-    pub fn mount(
-        &self,
-        source: &str,
-        path: &str,
-        fstype: &str,
-        flags: MsFlags,
-        data: &str,
-    ) -> Result<()> {
-        let target = self.resolve(path)?;
-        mount(Some(source), &by_fd(&target), Some(fstype), flags, Some(data))
-            .with_context(|| format!("mount {source} on /{path}"))
-    }
-
-    /// `path` as the container will see it: a hostile rootfs may have links that lead out of it.
-    fn resolve(&self, path: &str) -> Result<OwnedFd> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        openat2(&self.0, path, how).with_context(|| format!("mount point /{path}"))
-    }
-}
+/// The flags of a mount that only shows something: no set-user-ID programs, no devices, nothing to
+/// execute.
+pub const INERT: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// Mounts a /proc that shows this PID namespace.
-pub fn proc(root: &Root) -> Result<()> {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    match root.mount("proc", "proc", "proc", flags, "") {
+pub fn mount_proc(root: &Root) -> Result<()> {
+    match root.mount("proc", "proc", INERT, &[]) {
         // Inside another container, which hides parts of /proc, a new one would show them
         // (mount_namespaces(7)).
-        Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {
+        Err(error) if common::errno(&error) == Some(Errno::EPERM) => {
             common::warn(&error, "taking the present /proc instead");
-            root.mount("/proc", "proc", "", MsFlags::MS_BIND | MsFlags::MS_REC, "")
+            root.bind("/proc", "proc")
         }
         result => result,
     }
 }
 
-/// Mounts a /dev with nothing in it but what every program expects. mknod(2) is for the host's root
-/// alone, so the devices are the host's own, bound.
-pub fn dev(root: &Root) -> Result<()> {
-    root.mount("tmpfs", "dev", "tmpfs", MsFlags::MS_NOSUID, "mode=755,size=64k")?;
-    let tmpfs = root.resolve("dev")?;
-    let dev = by_fd(&tmpfs); // a path again, and a safe one: in a filesystem that we made there are no foreign links
+/// Mounts a /dev that has only what every program expects. Only the host's root may make devices
+/// (mknod(2)), so these are the host's own, bound.
+pub fn mount_dev(root: &Root) -> Result<()> {
+    root.mount(
+        "tmpfs",
+        "dev",
+        MountAttrFlags::MOUNT_ATTR_NOSUID,
+        &[("mode", "755"), ("size", "64k")],
+    )?;
+    let dev = root.resolve("dev")?;
     for device in ["null", "zero", "full", "random", "urandom", "tty"] {
-        let (source, target) = (Path::new("/dev").join(device), dev.join(device));
-        File::create(&target).with_context(|| format!("create /dev/{device}"))?;
-        mount(Some(&source), &target, NONE, MsFlags::MS_BIND, NONE)
-            .with_context(|| format!("bind /dev/{device}"))?;
+        let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        openat(&dev, device, flags, Mode::S_IRUSR)
+            .with_context(|| format!("create /dev/{device}"))?;
+        root.bind(&format!("/dev/{device}"), &format!("dev/{device}"))?;
     }
     for (link, target) in LINKS {
-        symlink(target, dev.join(link)).with_context(|| format!("symlink /dev/{link}"))?;
+        symlinkat(target, &dev, link).with_context(|| format!("symlink /dev/{link}"))?;
     }
-    for (name, fstype, data) in FILESYSTEMS {
-        fs::create_dir(dev.join(name)).with_context(|| format!("mkdir /dev/{name}"))?;
-        root.mount(
-            fstype,
-            &format!("dev/{name}"),
-            fstype,
-            MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
-            data,
-        )?;
+    for (name, fstype, options) in FILESYSTEMS {
+        mkdirat(&dev, name, Mode::from_bits_truncate(0o755))
+            .with_context(|| format!("mkdir /dev/{name}"))?;
+        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        root.mount(fstype, &format!("dev/{name}"), flags, options)?;
     }
     Ok(())
 }
@@ -111,24 +71,58 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-const FILESYSTEMS: [(&str, &str, &str); 3] = [
-    ("pts", "devpts", "newinstance,ptmxmode=666,mode=620"), // its own terminals
-    ("shm", "tmpfs", "mode=1777"),                          // shm_open(3)
-    ("mqueue", "mqueue", ""), // mq_overview(7): what chapter 04 separated, to look at
+/// Directory below /dev, filesystem, options.
+type Filesystem = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const FILESYSTEMS: [Filesystem; 3] = [
+    ("pts", "devpts", &[("ptmxmode", "666"), ("mode", "620")]), // its own terminals
+    ("shm", "tmpfs", &[("mode", "1777")]),                      // shm_open(3)
+    ("mqueue", "mqueue", &[]), // mq_overview(7): what chapter 04 separated, to look at
 ];
 
 /// Makes `root` the `/` of this process and takes the host's out of the mount table: nothing is
 /// left to escape to.
+///
+/// # Errors
+/// EINVAL where `/` is not a mount, as in a chroot (pivot_root(2)).
 pub fn pivot(root: Root) -> Result<()> {
-    fchdir(&root.0).context("fchdir to the rootfs")?;
-    // With "." for both, the old root comes to lie on top of the new one and needs no folder there
-    // (pivot_root(2)).
-    pivot_root(".", ".").context("pivot_root")?;
-    umount2(".", MntFlags::MNT_DETACH).context("umount the old root")?;
-    chdir("/").context("chdir /")
+    fchdir(&root.tree).context("fchdir to the rootfs")?;
+    drop(root);
+    close_files();
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let old_root = open("/", flags, Mode::empty()).context("open the old root")?;
+    // With "." for both, the old root comes to lie on top of the new one and needs no folder there.
+    pivot_root(".", ".").tried(Operation::PivotRoot, "pivot_root")?;
+    fchdir(&old_root).context("fchdir to the old root")?;
+    drop(old_root);
+    // Something may lie on top of it in turn. Once it is out of the table itself, the answer is
+    // EINVAL.
+    while umount2(".", MntFlags::MNT_DETACH).is_ok() {}
+    chdir("/").context("chdir /")?;
+    ensure_nothing_above()
 }
 
-/// A name for an open file that mount(2) takes.
-fn by_fd(file: &OwnedFd) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+/// Where another mount still lies on top of `/`, the way up leads there.
+fn ensure_nothing_above() -> Result<()> {
+    let mount = |path: &str| statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID);
+    match (mount("/"), mount("/..")) {
+        (Ok(root), Ok(above)) if root.stx_mnt_id == above.stx_mnt_id => Ok(()),
+        _ => Err(Failure::new("umount the old root: it is still there").into()),
+    }
+}
+
+/// Closes every file and directory of the host. A link inside to /proc/self/fd/7 would lead out
+/// through it (CVE-2024-21626). Pipes and sockets lead nowhere, and the launcher waits at one.
+fn close_files() {
+    let open: Vec<_> = close_fds::iter_open_fds(libc::STDERR_FILENO + 1).collect();
+    for number in open {
+        // SAFETY: no process closes it meanwhile, because this one has one thread.
+        let file = unsafe { BorrowedFd::borrow_raw(number) };
+        let kind = fstat(file).map(|file| SFlag::from_bits_truncate(file.st_mode) & SFlag::S_IFMT);
+        if !matches!(kind, Ok(SFlag::S_IFIFO | SFlag::S_IFSOCK)) {
+            // SAFETY: nothing reads from it or closes it any more: this process soon executes the
+            // payload or ends.
+            unsafe { libc::close(number) };
+        }
+    }
 }

@@ -22,19 +22,20 @@ const NAMESPACES: &[libc::c_int] = &[
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
+        let ids = user::ids(&args.user)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            user::become_root(&args.user)?;
+            user::become_root(&ids)?;
             pid::die_with(launcher)?;
             uts::set_names(&args.uts)?;
-            let root = mount::root(&args.common.rootfs)?;
-            mount::proc(&root)?;
-            mount::dev(&root)?;
-            mount::pivot(root)?;
+            let root = mnt::attach_root(&args.common.rootfs)?;
+            mnt::mount_proc(&root)?;
+            mnt::mount_dev(&root)?;
+            mnt::pivot(root)?;
             common::exec(&args.common.command)
         })?;
-        user::map(&container, &args.user)?;
+        user::map(&container, &ids)?;
         gate.open()?;
         container.wait()
     })

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use harness::{FileId, Mount, Scratch, Step, chapter, claim, property};
+use harness::{FileId, HostPath, Mount, Step, chapter, holds, introduces};
 use nix::errno::Errno;
 use nix::sys::stat::{major, minor};
 
@@ -24,21 +24,21 @@ fn main() -> ExitCode {
     chapter(
         "06-mount",
         vec![
-            claim("the container has a mount namespace of its own", |step| {
+            introduces("the container has a mount namespace of its own", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 step.expect("mount namespace of the payload", container.payload.ns("mnt")?)
                     .differs_from(step.host().ns("mnt")?)
             }),
-            claim("/ is a mount, not a directory of the host's mount", |step| {
+            introduces("/ is a mount, not a directory of the host's mount", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let mounts = container.payload.mounts()?;
                 let root =
                     mounts.iter().find(|mount| mount.point == "/").map(|mount| mount.root.as_str());
                 step.expect("what is mounted on /", root).satisfies("the rootfs", |root| {
-                    root.is_some_and(|root| root.ends_with("/rootfs/host"))
+                    root.is_some_and(|root| root.ends_with("/rootfs"))
                 })
             }),
-            claim("the host's / is not in the container's mount namespace", |step| {
+            introduces("the host's / is not in the container's mount namespace", |step| {
                 let host = step.host().process().mounts()?;
                 let host =
                     host.iter().rfind(|mount| mount.point == "/").context("the host has no /")?;
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
                 step.expect("mounts in all", mounts.len())
                     .satisfies("at most 16", |count| *count <= 16)
             }),
-            claim(
+            introduces(
                 "no mount propagates from the container to the host, or back, though the host's do",
                 |step| {
                     let step = &step.with_shared_mounts()?;
@@ -66,19 +66,19 @@ fn main() -> ExitCode {
                         .equals(BTreeSet::from([""]))
                 },
             ),
-            claim("a mount made inside is not seen on the host", |step| {
+            introduces("a mount made inside is not seen on the host", |step| {
                 let step = &step.with_shared_mounts()?;
-                let launch = step.launch().rootfs(&step.host().rootfs_with_probe()?);
+                let launch = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
                 let before = step.host().process().file("mountinfo")?;
                 let mut container =
-                    launch.start(&["sh", "-c", "probe mount-tmpfs /tmp; echo $?; sleep 30"])?;
+                    launch.start(&["sh", "-c", "try-call mount-tmpfs /tmp; echo $?; sleep 30"])?;
                 step.expect("mount inside", container.read_line()?).equals("0")?;
                 expect_unchanged(step, &before)?;
                 drop(container);
                 expect_unchanged(step, &before)
             })
             .against(4),
-            property("nothing is mounted on the host, during and after", |step| {
+            holds("nothing is mounted on the host, during and after", |step| {
                 let step = &step.with_shared_mounts()?;
                 let before = step.host().process().file("mountinfo")?;
                 let container = step.start(&["sleep", "30"])?;
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
                 drop(container);
                 expect_unchanged(step, &before)
             }),
-            claim("/proc shows the processes of the container, and no others", |step| {
+            introduces("/proc shows the processes of the container, and no others", |step| {
                 let container = step.start(&["sh", "-c", "sleep 30; :"])?;
                 let names = names(&container.payload.inside("/proc"))?;
                 let numbers =
@@ -96,21 +96,21 @@ fn main() -> ExitCode {
                         numbers.contains(&1) && numbers.iter().all(|&pid| pid <= 2)
                     })
             }),
-            claim("nobody climbs out of it as out of a chroot", |step| {
+            introduces("nobody climbs out of it as out of a chroot", |step| {
                 let marker = step.host().directory()?.join("marker");
                 marker.write("outside")?;
-                let launch = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-                let answer = step.probe(&launch, &["escape-chroot", marker.arg()])?;
+                let launch = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+                let answer = step.try_call(&launch, &["climb-out", marker.arg()])?;
                 step.expect("open of the marker outside, after climbing", answer)
                     .equals(Err(Errno::ENOENT))
             }),
-            claim("/dev holds what programs expect, and nothing else", |step| {
+            introduces("/dev holds what programs expect, and nothing else", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let expected: BTreeSet<String> = DEV.map(str::to_owned).into();
                 step.expect("names in /dev", names(&container.payload.inside("/dev"))?)
                     .equals(expected)
             }),
-            claim("/dev/null is the kernel's", |step| {
+            introduces("/dev/null is the kernel's", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let null = container.payload.inside("/dev/null");
                 let device =
@@ -118,7 +118,7 @@ fn main() -> ExitCode {
                 let numbers = device.map(|null| (major(null.rdev()), minor(null.rdev())));
                 step.expect("device number of /dev/null", numbers).equals(Some((1, 3)))
             }),
-            claim("/dev/pts is an instance of its own", |step| {
+            introduces("/dev/pts is an instance of its own", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let device = |mounts: Vec<Mount>| {
                     let mount = mounts.into_iter().rfind(|mount| mount.point == "/dev/pts");
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
                             && *device != outside
                     })
             }),
-            property("/dev/null takes what is written, and /dev/full does not", |step| {
+            holds("/dev/null takes what is written, and /dev/full does not", |step| {
                 let output = step.output(&[
                     "sh",
                     "-c",
@@ -139,12 +139,9 @@ fn main() -> ExitCode {
                 ])?;
                 step.expect("exit code", output.code()).equals(0)
             }),
-            property(
-                "links in a hostile rootfs lead nothing outside (CVE-2021-30465)",
-                hostile_links,
-            ),
-            property("links in the rootfs are followed inside it", links_to_what_is_inside),
-            property("a rootfs without /proc is refused by name", |step| {
+            holds("links in a hostile rootfs lead nothing outside (CVE-2021-30465)", hostile_links),
+            holds("links in the rootfs are followed inside it", links_to_what_is_inside),
+            holds("a rootfs without /proc is refused by name", |step| {
                 let rootfs = step.host().copy_of_rootfs()?;
                 fs::remove_dir(rootfs.here.join("proc")).context("rmdir proc")?;
                 let output = step.launch().rootfs(&rootfs).attempt(&["sleep", "30"])?;
@@ -152,7 +149,7 @@ fn main() -> ExitCode {
                 step.expect("standard error", output.stderr)
                     .satisfies("names /proc", |text| text.contains("/proc"))
             }),
-            property("the rootfs is left as it was", |step| {
+            holds("the rootfs is left as it was", |step| {
                 let rootfs = step.host().copy_of_rootfs()?;
                 let before = names(&rootfs.here.join("dev"))?;
                 step.launch().rootfs(&rootfs).output(&["sh", "-c", ":"])?;
@@ -212,7 +209,7 @@ fn links_to_what_is_inside(step: &Step) -> Result<()> {
     Ok(())
 }
 
-fn replace_by_link(place: &Scratch, target: &str) -> Result<()> {
+fn replace_by_link(place: &HostPath, target: &str) -> Result<()> {
     if place.here.is_dir() {
         fs::remove_dir_all(&place.here)
             .with_context(|| format!("remove {}", place.here.display()))?;
@@ -220,7 +217,7 @@ fn replace_by_link(place: &Scratch, target: &str) -> Result<()> {
     symlink(target, &place.here).with_context(|| format!("symlink {}", place.here.display()))
 }
 
-fn expect_nothing_outside(step: &Step, rootfs: &Scratch, sentinel: &Scratch) -> Result<()> {
+fn expect_nothing_outside(step: &Step, rootfs: &HostPath, sentinel: &HostPath) -> Result<()> {
     let (mounts, id) = (step.host().process().file("mountinfo")?, FileId::of(&sentinel.here)?);
     let output = step.launch().rootfs(rootfs).attempt(&["sh", "-c", ":"])?;
     step.expect("exit code", output.code())

@@ -10,12 +10,12 @@ use std::{fs, io, process};
 use anyhow::{Context, Result};
 use common::Failure;
 use ipnet::Ipv4Net;
-use mount::Root;
+use mnt::Root;
 use nix::errno::Errno;
-use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 use pid::Container;
+use rustix::mount::MountAttrFlags;
 use user::Gate;
 
 mod addresses;
@@ -35,8 +35,10 @@ pub struct Options {
 
 /// The addresses of a container and of the host's end of its cable.
 pub struct Link {
-    container: Ipv4Net,
-    host: Ipv4Net,
+    /// The container's address and its subnet.
+    pub container: Ipv4Net,
+    /// The address of the host's end.
+    pub host: Ipv4Net,
     /// The child goes on with its mounts while the cable is made, and waits for it here.
     plugged: Gate,
     _reserved: UnixDatagram,
@@ -48,7 +50,7 @@ pub struct Host(Netlink);
 
 /// Who may not change this machine's network (an ordinary user) goes on in a network namespace of
 /// their own, which plays the host from then on. Their ids stay as they are.
-pub fn host() -> Result<Host> {
+pub fn enter_host_network() -> Result<Host> {
     // The kernel itself says who may: lo is up, so that setting it up changes nothing.
     let netlink = Netlink::connect()?;
     match netlink.set_up("lo") {
@@ -153,7 +155,6 @@ impl Link {
 }
 
 /// Mounts a /sys that shows this network namespace, and what else is in it for reading only.
-pub fn sysfs(root: &Root) -> Result<()> {
-    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    root.mount("sysfs", "sys", "sysfs", flags, "")
+pub fn mount_sysfs(root: &Root) -> Result<()> {
+    root.mount("sysfs", "sys", mnt::INERT | MountAttrFlags::MOUNT_ATTR_RDONLY, &[])
 }

@@ -24,22 +24,23 @@ const NAMESPACES: &[libc::c_int] = &[
 
 fn main() -> ExitCode {
     common::run(|args: Args| {
-        let link = net::host()?.reserve(&args.net)?;
+        let ids = user::ids(&args.user)?;
+        let link = net::enter_host_network()?.reserve(&args.net)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            user::become_root(&args.user)?;
+            user::become_root(&ids)?;
             pid::die_with(launcher)?;
             uts::set_names(&args.uts)?;
-            let root = mount::root(&args.common.rootfs)?;
-            mount::proc(&root)?;
-            mount::dev(&root)?;
-            net::sysfs(&root)?;
-            mount::pivot(root)?;
+            let root = mnt::attach_root(&args.common.rootfs)?;
+            mnt::mount_proc(&root)?;
+            mnt::mount_dev(&root)?;
+            net::mount_sysfs(&root)?;
+            mnt::pivot(root)?;
             link.up()?;
             common::exec(&args.common.command)
         })?;
-        user::map(&container, &args.user)?;
+        user::map(&container, &ids)?;
         gate.open()?;
         link.plug(&container)?;
         container.wait()

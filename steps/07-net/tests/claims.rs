@@ -4,7 +4,7 @@ use std::fs::read_dir;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Step, chapter, claim, property};
+use harness::{Container, Identity, Step, chapter, holds, introduces};
 use nix::errno::Errno;
 
 /// Free for the taking in every network namespace that an experiment makes.
@@ -18,60 +18,60 @@ fn main() -> ExitCode {
     chapter(
         "07-net",
         vec![
-            claim("the container has a network namespace of its own", |step| {
+            introduces("the container has a network namespace of its own", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 step.expect("network namespace of the payload", container.payload.ns("net")?)
                     .differs_from(container.launcher.ns("net")?)
             }),
-            claim("it has two interfaces, lo and eth0", |step| {
+            introduces("it has two interfaces, lo and eth0", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 step.expect("interfaces", interfaces(&container)?).equals(["eth0", "lo"])
             }),
-            claim("both are up", |step| {
+            introduces("both are up", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 step.expect("network namespace of the payload", container.payload.ns("net")?)
                     .differs_from(container.launcher.ns("net")?)?; // the host, too, may have two that are up
-                let up = container.payload.look(&["net"], &["ip", "-o", "link", "show", "up"])?;
+                let up = container.payload.run_in(&["net"], &["ip", "-o", "link", "show", "up"])?;
                 step.expect("interfaces that are up", up.lines().count()).equals(2)
             }),
-            claim("eth0 has the address that was asked for", |step| {
+            introduces("eth0 has the address that was asked for", |step| {
                 let container = step.launch().option("--ip", IP).start(&["sleep", "30"])?;
                 step.expect("addresses", addresses(&container)?).equals(["127.0.0.1/8", IP])
             }),
-            claim("the default route leads to the host's end of the cable", |step| {
+            introduces("the default route leads to the host's end of the cable", |step| {
                 let container = step.launch().option("--ip", IP).start(&["sleep", "30"])?;
                 let route =
-                    container.payload.look(&["net"], &["ip", "route", "show", "default"])?;
+                    container.payload.run_in(&["net"], &["ip", "route", "show", "default"])?;
                 step.expect("default route", route).satisfies(HOST, |route| route.contains(HOST))
             }),
-            claim("a client in the parent's namespace hears the server inside", |step| {
+            introduces("a client in the parent's namespace hears the server inside", |step| {
                 let mut container = step.launch().option("--ip", IP).start(&["server"])?;
                 container.read_line().context("the server listens")?;
                 let (address, _) = IP.split_once('/').context("an address")?;
                 let client = [env!("CARGO_BIN_EXE_client"), address];
                 let heard = container
                     .launcher
-                    .look(&["net"], &client)
+                    .run_in(&["net"], &client)
                     .unwrap_or_else(|error| format!("{error:#}"));
                 step.expect("client", heard).equals("Received 25 bytes :hello from the other side")
             }),
-            claim("a port that is taken on the host is free inside", |step| {
+            introduces("a port that is taken on the host is free inside", |step| {
                 let host = step.on_host().spawn(&[env!("CARGO_BIN_EXE_server"), PORT])?;
                 wait_for(step, PORT)?;
-                let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-                let bound = step.probe(&inside, &["bind", PORT])?;
+                let inside = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+                let bound = step.try_call(&inside, &["bind", PORT])?;
                 drop(host);
                 step.expect("bind inside", bound).equals(Ok(()))
             }),
-            claim("a service on the host's loopback is not reached from inside", |step| {
+            introduces("a service on the host's loopback is not reached from inside", |step| {
                 let host = step.on_host().spawn(&[env!("CARGO_BIN_EXE_server"), PORT])?;
                 wait_for(step, PORT)?;
-                let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-                let connected = step.probe(&inside, &["connect", PORT])?;
+                let inside = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+                let connected = step.try_call(&inside, &["connect", PORT])?;
                 drop(host);
                 step.expect("connect inside", connected).equals(Err(Errno::ECONNREFUSED))
             }),
-            claim("/sys/class/net shows the container's interfaces", |step| {
+            introduces("/sys/class/net shows the container's interfaces", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let mut names: Vec<String> =
                     match read_dir(container.payload.inside("/sys/class/net")) {
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
                 names.sort();
                 step.expect("/sys/class/net", names).equals(["eth0", "lo"])
             }),
-            claim("/sys can only be read", |step| {
+            introduces("/sys can only be read", |step| {
                 let mounts = step.start(&["sleep", "30"])?.payload.mounts()?;
                 let options = mounts
                     .into_iter()
@@ -96,12 +96,12 @@ fn main() -> ExitCode {
                     })
             })
             .hint("net::sysfs in steps/07-net/src/lib.rs"),
-            property("two containers side by side have different addresses", |step| {
+            holds("two containers side by side have different addresses", |step| {
                 let (one, other) = (step.start(&["sleep", "30"])?, step.start(&["sleep", "30"])?);
                 step.expect("address of the one", addresses(&one)?).differs_from(addresses(&other)?)
             })
             .only(Identity::Root),
-            property("an address that is in use is refused, and its owner keeps it", |step| {
+            holds("an address that is in use is refused, and its owner keeps it", |step| {
                 let launch = step.launch().option("--ip", IP);
                 let first = launch.start(&["sleep", "30"])?;
                 step.expect("exit code of a second one", launch.attempt(&["true"])?.code())
@@ -109,7 +109,7 @@ fn main() -> ExitCode {
                 step.expect("address of the first", addresses(&first)?).equals(["127.0.0.1/8", IP])
             })
             .only(Identity::Root),
-            property("of eight that want the same address at once one has it at a time", |step| {
+            holds("of eight that want the same address at once one has it at a time", |step| {
                 let launch = step.launch().option("--ip", IP);
                 let starts =
                     (0..8).map(|_| launch.spawn(&["sleep", "0.2"])).collect::<Result<Vec<_>>>()?;
@@ -123,8 +123,8 @@ fn main() -> ExitCode {
                     })
             })
             .only(Identity::Root),
-            property("the cable is gone with the container", |step| {
-                let links = || step.host().process().look(&["net"], &["ip", "-o", "link"]);
+            holds("the cable is gone with the container", |step| {
+                let links = || step.host().process().run_in(&["net"], &["ip", "-o", "link"]);
                 let before = links()?;
                 drop(step.start(&["sleep", "30"])?);
                 let gone = || Ok(links()? == before);
@@ -143,13 +143,13 @@ fn interfaces(container: &Container) -> Result<Vec<String>> {
 }
 
 fn addresses(container: &Container) -> Result<Vec<String>> {
-    let lines = container.payload.look(&["net"], &["ip", "-o", "-4", "addr"])?;
+    let lines = container.payload.run_in(&["net"], &["ip", "-o", "-4", "addr"])?;
     let address = |line: &str| Some(line.split_once(" inet ")?.1.split(' ').next()?.to_owned());
     Ok(lines.lines().filter_map(address).collect())
 }
 
 /// Waits until somebody on the host listens on its loopback.
 fn wait_for(step: &Step, port: &str) -> Result<()> {
-    let listens = || Ok(step.probe(&step.on_host(), &["connect", port])? == Ok(()));
+    let listens = || Ok(step.try_call(&step.on_host(), &["connect", port])? == Ok(()));
     harness::wait_until("the host's server listens", std::time::Duration::from_secs(2), listens)
 }

@@ -9,9 +9,9 @@ use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result};
 use libc::{c_int, clone_args};
-use mount::Root;
-use nix::mount::MsFlags;
+use mnt::Root;
 use nix::sched::{CloneFlags, unshare};
+use rustix::mount::MountAttrFlags;
 
 mod cleaner;
 pub mod hierarchy;
@@ -129,7 +129,6 @@ fn set(dir: &Path, (file, value): &(&str, String)) -> Result<()> {
 }
 
 /// Mounts the part of the cgroup v2 tree that this cgroup namespace shows, for reading only.
-pub fn view(root: &Root) -> Result<()> {
-    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    root.mount("cgroup2", "sys/fs/cgroup", "cgroup2", flags, "")
+pub fn mount_view(root: &Root) -> Result<()> {
+    root.mount("cgroup2", "sys/fs/cgroup", mnt::INERT | MountAttrFlags::MOUNT_ATTR_RDONLY, &[])
 }

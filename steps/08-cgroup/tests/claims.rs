@@ -8,25 +8,25 @@ use std::{fs, iter};
 
 use anyhow::{Context, Result};
 use harness::{
-    Container, Identity, Launch, Process, Step, chapter, claim, property, skip, wait_until,
+    Container, Identity, Launch, Process, Step, chapter, holds, introduces, skip, wait_until,
 };
 
 fn main() -> ExitCode {
     chapter(
         "08-cgroup",
         vec![
-            claim("the container has a cgroup namespace of its own", |step| {
+            introduces("the container has a cgroup namespace of its own", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 step.expect("cgroup namespace of the payload", container.payload.ns("cgroup")?)
                     .differs_from(step.host().ns("cgroup")?)
             }),
-            claim("0.8 CPUs are 80 ms of every 100", |step| {
+            introduces("0.8 CPUs are 80 ms of every 100", |step| {
                 let container = limited(step, "--cpus", "0.8")?.start(&["sleep", "30"])?;
                 let quota = setting(&container, "cpu", "cpu.cfs_quota_us", "cpu.max")?;
                 step.expect("quota", quota).satisfies("80000", |quota| quota.starts_with("80000"))
             })
             .only(Identity::Root),
-            claim("two busy threads get 0.8 CPUs", |step| {
+            introduces("two busy threads get 0.8 CPUs", |step| {
                 let container =
                     limited(step, "--cpus", "0.8")?.start(&["cpu-hog", "2", "--seconds", "30"])?;
                 sleep(Duration::from_millis(500));
@@ -34,18 +34,18 @@ fn main() -> ExitCode {
                 step.expect("CPUs used", cpus).satisfies("at most 0.85", |cpus| *cpus <= 0.85)
             })
             .only(Identity::Root),
-            claim("the limit of memory is the kernel's", |step| {
+            introduces("the limit of memory is the kernel's", |step| {
                 let container = limited(step, "--memory", "32M")?.start(&["sleep", "30"])?;
                 let bytes = setting(&container, "memory", "memory.limit_in_bytes", "memory.max")?;
                 step.expect("limit", bytes).equals("33554432")
             })
             .only(Identity::Root),
-            claim("who takes 64 MiB of 32 is killed", |step| {
+            introduces("who takes 64 MiB of 32 is killed", |step| {
                 let output = limited(step, "--memory", "32M")?.output(&["mem-hog", "64M"])?;
                 step.expect("exit code", output.code()).equals(128 + libc::SIGKILL)
             })
             .only(Identity::Root),
-            claim("with 5 processes allowed there are never more", |step| {
+            introduces("with 5 processes allowed there are never more", |step| {
                 let forks = "for i in 1 2 3 4 5 6 7 8; do sleep 30 & done; echo; wait";
                 let mut container = limited(step, "--pids", "5")?.start(&["bash", "-c", forks])?;
                 // The shell goes on trying for a while and then gives up; how many it got is what
@@ -58,14 +58,14 @@ fn main() -> ExitCode {
                     .satisfies("at most 5", |most| *most <= Some(5))
             })
             .only(Identity::Root),
-            property("the payload sees its own group as the top of the tree", |step| {
+            holds("the payload sees its own group as the top of the tree", |step| {
                 let output =
                     limited(step, "--memory", "32M")?.output(&["cat", "/proc/self/cgroup"])?;
                 let elsewhere = output.stdout.lines().filter(|line| !line.ends_with(":/")).count();
                 step.expect("other paths", elsewhere).equals(0)
             })
             .only(Identity::Root),
-            property("inside, the tree can only be read", |step| {
+            holds("inside, the tree can only be read", |step| {
                 let container = step.start(&["sleep", "30"])?;
                 let mounts = container.payload.mounts()?;
                 let tree = mounts
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
                 let read_only = |options: &String| options.split(',').any(|option| option == "ro");
                 step.expect("mount options", tree.options.clone()).satisfies("ro", read_only)
             }),
-            property("the group is gone with the container", |step| {
+            holds("the group is gone with the container", |step| {
                 let mut container = limited(step, "--pids", "50")?.start(&["sleep", "30"])?;
                 let group = group(container.payload, "pids")?;
                 step.expect("the group", group.exists()).equals(true)?;
@@ -83,25 +83,25 @@ fn main() -> ExitCode {
                 wait_until("the group goes", Duration::from_secs(2), || Ok(!group.exists()))
             })
             .only(Identity::Root),
-            property("where clone3(2) is hidden the child enters its group itself", |step| {
-                let launch = limited(step, "--pids", "50")?.refusing(&["clone3=ENOSYS"]);
+            holds("where clone3(2) is hidden the child enters its group itself", |step| {
+                let launch = limited(step, "--pids", "50")?.injecting(&["clone3=ENOSYS"]);
                 let container = launch.start(&["sleep", "30"])?;
                 step.expect("limit", setting(&container, "pids", "pids.max", "pids.max")?)
                     .equals("50")
             })
             .only(Identity::Root),
-            property("the group is gone also where close_range(2) is not there", |step| {
-                let launch = limited(step, "--pids", "50")?.refusing(&["close_range=ENOSYS"]);
+            holds("the group is gone also where close_range(2) is not there", |step| {
+                let launch = limited(step, "--pids", "50")?.injecting(&["close_range=ENOSYS"]);
                 let mut container = launch.start(&["sleep", "30"])?;
                 let group = group(container.payload, "pids")?;
                 container.kill_launcher()?;
                 wait_until("the group goes", Duration::from_secs(2), || Ok(!group.exists()))
             })
             .only(Identity::Root),
-            property("without limits nobody needs a cgroup", |step| {
+            holds("without limits nobody needs a cgroup", |step| {
                 step.expect("exit code", step.output(&["true"])?.code()).equals(0)
             }),
-            property("a limit that cannot be set is refused, not ignored", |step| {
+            holds("a limit that cannot be set is refused, not ignored", |step| {
                 let launch = step.launch().option("--pids", "50");
                 match launch.attempt(&["true"])?.code() {
                     0 => {

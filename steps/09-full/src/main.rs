@@ -25,33 +25,32 @@ const NAMESPACES: &[libc::c_int] = &[
 ];
 
 fn main() -> ExitCode {
-    common::run(|mut args: Args| {
-        let outside = full::prepare(&args.full, &mut args.user, &mut args.common.rootfs)?;
-        let link = net::host()?.reserve(&args.net)?;
+    common::run(|args: Args| {
+        let outside = full::prepare(&args.full, &args.user, &args.common.rootfs)?;
+        let link = net::enter_host_network()?.reserve(&args.net)?;
         let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            user::become_root(&args.user)?;
+            user::become_root(&outside.ids)?;
             pid::die_with(launcher)?;
             group.enter()?;
             uts::set_names(&args.uts)?;
-            let root = mount::root(&args.common.rootfs)?;
-            mount::proc(&root)?;
-            mount::dev(&root)?;
-            net::sysfs(&root)?;
-            cgroup::view(&root)?;
-            full::files::volumes::bind(&root, &args.full.volumes)?;
-            mount::pivot(root)?;
+            let root = outside.files.attach_root()?;
+            mnt::mount_proc(&root)?;
+            mnt::mount_dev(&root)?;
+            net::mount_sysfs(&root)?;
+            cgroup::mount_view(&root)?;
+            outside.furnish(&root)?;
+            mnt::pivot(root)?;
             link.up()?;
-            outside.terminal.attach()?;
             full::confine(&args.full, launcher)?;
             full::life::run(&args.common.command)
         })?;
-        user::map(&container, &args.user)?;
+        outside.map(&container)?;
         gate.open()?;
-        let _proxy = outside.ports.forward(&container)?;
         link.plug(&container)?;
+        let _proxy = outside.publish(&link)?;
         group.report(outside.wait(container)?)
     })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::{
-    Container, Identity, Launch, Mark, Process, Step, about, chapter, claim, property, skip,
+    Container, Identity, Launch, Outcome, Process, Step, about, chapter, holds, introduces, skip,
     wait_until,
 };
 use nix::errno::Errno;
@@ -35,13 +35,13 @@ fn main() -> ExitCode {
 
 fn ids() -> Vec<harness::Claim> {
     vec![
-        claim("root inside is not root outside, even when root starts it", |step| {
+        introduces("root inside is not root outside, even when root starts it", |step| {
             let container = step.start(&["sleep", "30"])?;
             let uid = container.payload.status("Uid")?;
             step.expect("its user id outside", uid).satisfies("not 0", |uid| !uid.starts_with("0 "))
         })
         .only(Identity::Root),
-        claim("65536 ids are there", |step| {
+        introduces("65536 ids are there", |step| {
             let container = step.start(&["sleep", "30"])?;
             let map = container.payload.file("uid_map")?;
             let ids: u64 = map
@@ -51,24 +51,21 @@ fn ids() -> Vec<harness::Claim> {
             step.expect("ids in uid_map", ids).equals(65536)
         })
         .only(Identity::Root),
-        property(
-            "without idmapped mounts root's files are nobody's inside, and it goes on",
-            |step| {
-                let rootfs = step.host().copy_of_rootfs()?;
-                let launch = step.launch().rootfs(&rootfs).refusing(&["mount_setattr=ENOSYS"]);
-                step.expect("owner of /etc", launch.output(&["stat", "-c", "%u", "/etc"])?.line())
-                    .equals("65534")
-            },
-        )
+        holds("without idmapped mounts root's files are nobody's inside, and it goes on", |step| {
+            let rootfs = step.host().copy_of_rootfs()?;
+            let launch = step.launch().rootfs(&rootfs).injecting(&["mount_setattr=ENOSYS"]);
+            step.expect("owner of /etc", launch.output(&["stat", "-c", "%u", "/etc"])?.line())
+                .equals("65534")
+        })
         .only(Identity::Root),
-        property("a file made by root inside is on the disk the caller's own", |step| {
+        holds("a file made by root inside is on the disk the caller's own", |step| {
             needs_idmapped_mounts(step)?;
             let rootfs = step.host().copy_of_rootfs()?;
             step.launch().rootfs(&rootfs).output(&["touch", "/made"])?;
             let owner = fs::metadata(rootfs.here.join("made")).context("/made")?.uid();
             step.expect("its owner", owner).equals(step.host().user().0)
         }),
-        property("root inside owns the root filesystem", |step| {
+        holds("root inside owns the root filesystem", |step| {
             needs_idmapped_mounts(step)?;
             let rootfs = step.host().copy_of_rootfs()?; // of root's, whoever built the common one
             let output = step.launch().rootfs(&rootfs).output(&["stat", "-c", "%u", "/etc"])?;
@@ -80,7 +77,7 @@ fn ids() -> Vec<harness::Claim> {
 
 fn capabilities() -> Vec<harness::Claim> {
     vec![
-        claim("no dangerous capability is left in any set", |step| {
+        introduces("no dangerous capability is left in any set", |step| {
             let container = step.start(&["sleep", "30"])?;
             let held = SETS
                 .map(|set| container.payload.bits(set))
@@ -93,7 +90,7 @@ fn capabilities() -> Vec<harness::Claim> {
             )
             .equals(0)
         }),
-        claim("all five sets are the same", |step| {
+        introduces("all five sets are the same", |step| {
             let container = step.start(&["sleep", "30"])?;
             let sets = SETS
                 .map(|set| container.payload.bits(set))
@@ -101,11 +98,11 @@ fn capabilities() -> Vec<harness::Claim> {
                 .collect::<Result<BTreeSet<_>>>()?;
             step.expect("different sets", sets.len()).equals(1)
         }),
-        claim("one can drop them all", |step| {
+        introduces("one can drop them all", |step| {
             let container = step.launch().option("--cap-drop", "ALL").start(&["sleep", "30"])?;
             step.expect("bounding set", container.payload.bits("CapBnd")?).equals(0)
         }),
-        claim("process 1 has no more than the payload", |step| {
+        introduces("process 1 has no more than the payload", |step| {
             let container = step.start(&["sleep", "30"])?;
             let bounding = process_1(&container)?.bits("CapBnd")?;
             step.expect("bounding set of process 1", bounding)
@@ -113,24 +110,24 @@ fn capabilities() -> Vec<harness::Claim> {
                     DANGEROUS.iter().all(|bit| bits & (1 << bit) == 0)
                 })
         }),
-        claim("nobody inside mounts anything", |step| {
-            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-            step.expect("mount", step.probe(&inside, &["mount-tmpfs", "/tmp"])?)
+        introduces("nobody inside mounts anything", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+            step.expect("mount", step.try_call(&inside, &["mount-tmpfs", "/tmp"])?)
                 .equals(Err(Errno::EPERM))
         }),
-        claim("what covers a file of the kernel cannot be taken off", |step| {
-            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-            step.expect("umount", step.probe(&inside, &["unmount", "/proc"])?)
+        introduces("what covers a file of the kernel cannot be taken off", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+            step.expect("umount", step.try_call(&inside, &["unmount", "/proc"])?)
                 .equals(Err(Errno::EPERM))
         }),
-        claim("nobody inside makes a user namespace", |step| {
-            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-            let made = step.probe(&inside, &["unshare-user"])?;
+        introduces("nobody inside makes a user namespace", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+            let made = step.try_call(&inside, &["unshare-user"])?;
             step.expect("unshare", made).satisfies("refused", |result| result.is_err())
         }),
-        claim("nobody inside makes a user namespace, even without the filter", |step| {
+        introduces("nobody inside makes a user namespace, even without the filter", |step| {
             let answer = step.attack("user-namespace", &[("--seccomp", "off")])?;
-            step.expect("the attack user-namespace", answer.mark).equals(Mark::Stopped)
+            step.expect("the attack user-namespace", answer.outcome).equals(Outcome::Stopped)
         })
         .hint("NO_USER_NAMESPACES in steps/09-full/src/masks.rs"),
     ]
@@ -138,10 +135,10 @@ fn capabilities() -> Vec<harness::Claim> {
 
 fn mounts() -> Vec<harness::Claim> {
     vec![
-        claim("a kernel setting of the host cannot be opened for writing", |step| {
-            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
+        introduces("a kernel setting of the host cannot be opened for writing", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
             for file in ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/panic_on_oom"] {
-                let opened = step.probe(&inside, &["open-write", file])?;
+                let opened = step.try_call(&inside, &["open-write", file])?;
                 step.expect(file, opened).satisfies("EACCES or EROFS", |result| {
                     matches!(result, Err(Errno::EACCES | Errno::EROFS))
                 })?;
@@ -149,7 +146,7 @@ fn mounts() -> Vec<harness::Claim> {
             Ok(())
         })
         .only(Identity::Root),
-        claim(
+        introduces(
             "what changes the machine can only be read, whatever the ids and capabilities",
             |step| {
                 let container = step.start(&["sleep", "30"])?;
@@ -170,7 +167,7 @@ fn mounts() -> Vec<harness::Claim> {
                 Ok(())
             },
         ),
-        claim("/proc/interrupts, /proc/keys and their like are empty", |step| {
+        introduces("/proc/interrupts, /proc/keys and their like are empty", |step| {
             let container = step.start(&["sleep", "30"])?;
             for file in ["/proc/interrupts", "/proc/keys", "/proc/timer_list", "/proc/kallsyms"] {
                 let content = fs::read(container.payload.inside(file)).unwrap_or_default();
@@ -178,7 +175,7 @@ fn mounts() -> Vec<harness::Claim> {
             }
             Ok(())
         }),
-        claim("no set-user-ID program and no device on the root filesystem counts", |step| {
+        introduces("no set-user-ID program and no device on the root filesystem counts", |step| {
             let container = step.start(&["sleep", "30"])?;
             let mounts = container.payload.mounts()?;
             let root = mounts.iter().find(|mount| mount.point == "/").context("no /")?;
@@ -191,16 +188,16 @@ fn mounts() -> Vec<harness::Claim> {
                 },
             )
         }),
-        claim("with --read-only nothing is written to the root filesystem", |step| {
-            let rootfs = step.host().rootfs_with_probe()?;
+        introduces("with --read-only nothing is written to the root filesystem", |step| {
+            let rootfs = step.host().rootfs_with_try_call()?;
             rootfs.join("tmp/file").write("")?;
             fs::set_permissions(rootfs.here.join("tmp/file"), Permissions::from_mode(0o666))
                 .context("chmod")?;
             let inside = step.launch().flag("--read-only").rootfs(&rootfs);
-            step.expect("open", step.probe(&inside, &["open-write", "/tmp/file"])?)
+            step.expect("open", step.try_call(&inside, &["open-write", "/tmp/file"])?)
                 .equals(Err(Errno::EROFS))
         }),
-        property("a volume is the host's directory, and read-only where it says so", |step| {
+        holds("a volume is the host's directory, and read-only where it says so", |step| {
             let directory = step.host().directory()?;
             directory.join("file").write("from outside")?;
             let launch = |ro: &str| {
@@ -216,48 +213,48 @@ fn mounts() -> Vec<harness::Claim> {
 
 fn process() -> Vec<harness::Claim> {
     vec![
-        claim("the launcher's environment stays outside", |step| {
+        introduces("the launcher's environment stays outside", |step| {
             let container = step.launch().environment("SECRET", "4711").start(&["sleep", "30"])?;
             step.expect("environment", container.payload.file("environ")?)
                 .satisfies("no SECRET", |environ| !environ.contains("SECRET"))
         }),
-        claim("an open descriptor of the launcher's is not inherited", |step| {
+        introduces("an open descriptor of the launcher's is not inherited", |step| {
             step.expect("descriptors", descriptors(step.launch())?).equals(3)
         }),
-        claim("nor is it where close_range(2) is not there", |step| {
+        introduces("nor is it where close_range(2) is not there", |step| {
             step.expect(
                 "descriptors",
-                descriptors(step.launch().refusing(&["close_range=ENOSYS"]))?,
+                descriptors(step.launch().injecting(&["close_range=ENOSYS"]))?,
             )
             .equals(3)
         })
-        .only(Identity::Root), // of a user `refuse` takes newuidmap's set-user-ID bit as well
-        claim("the program of process 1 cannot be written to", |step| {
-            let inside = step.launch().rootfs(&step.host().rootfs_with_probe()?);
-            let opened = step.probe(&inside, &["open-write", "/proc/1/exe"])?;
+        .only(Identity::Root), // of a user `inject-errno` takes newuidmap's set-user-ID bit as well
+        introduces("the program of process 1 cannot be written to", |step| {
+            let inside = step.launch().rootfs(&step.host().rootfs_with_try_call()?);
+            let opened = step.try_call(&inside, &["open-write", "/proc/1/exe"])?;
             step.expect("open /proc/1/exe", opened).equals(Err(Errno::EACCES))
         })
         .only(Identity::Root),
-        claim(
+        introduces(
             "nobody inside gets to the program that process 1 was made from (CVE-2019-5736)",
             |step| {
                 let found = step.output(&["sh", "-c", "readlink /proc/1/exe; :"])?;
                 step.expect("readlink /proc/1/exe", found.line()).equals("")
             },
         ),
-        claim(
+        introduces(
             "a key of the launcher's login session is not found, even without the filter",
             |step| {
                 let answer = step.attack("session-key", &[("--seccomp", "off")])?;
-                step.expect("the attack session-key", answer.mark).equals(Mark::Stopped)
+                step.expect("the attack session-key", answer.outcome).equals(Outcome::Stopped)
             },
         ),
-        claim("the container has a time namespace of its own", |step| {
+        introduces("the container has a time namespace of its own", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("time namespace of the payload", container.payload.ns("time")?)
                 .differs_from(step.host().ns("time")?)
         }),
-        property("--workdir, --user and --env are what the payload has", |step| {
+        holds("--workdir, --user and --env are what the payload has", |step| {
             let launch = step
                 .launch()
                 .option("--workdir", "/tmp")
@@ -271,7 +268,7 @@ fn process() -> Vec<harness::Claim> {
 
 fn life() -> Vec<harness::Claim> {
     vec![
-        claim("orphans leave no zombies", |step| {
+        introduces("orphans leave no zombies", |step| {
             let script = "for i in $(seq 20); do (sleep 0.5 & true); done; exec sleep 30";
             let container = step.start(&["bash", "-c", script])?;
             let asleep = || Ok(container.payload.file("comm")?.trim() == "sleep");
@@ -284,7 +281,7 @@ fn life() -> Vec<harness::Claim> {
             });
             step.expect("zombies", zombies(&container)).equals(0)
         }),
-        claim("SIGTERM ends a payload that has no handler for it", |step| {
+        introduces("SIGTERM ends a payload that has no handler for it", |step| {
             let container = step.start(&["sleep", "30"])?;
             container.signal_payload(libc::SIGTERM)?;
             let mut container = container;
@@ -293,7 +290,7 @@ fn life() -> Vec<harness::Claim> {
             step.expect("ended", ended.is_ok()).equals(true)?;
             step.expect("exit code", container.wait()?.code()).equals(128 + libc::SIGTERM)
         }),
-        property("process 1 passes a signal on to the payload", |step| {
+        holds("process 1 passes a signal on to the payload", |step| {
             let wait = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done";
             let mut container = step.start(&["bash", "-c", wait])?;
             container.read_line()?;
@@ -304,7 +301,7 @@ fn life() -> Vec<harness::Claim> {
             step.expect("the payload ends", ended.is_ok()).equals(true)?;
             step.expect("exit code", container.wait()?.code()).equals(9)
         }),
-        property("the payload dies with its launcher, though its ids are others by then", |step| {
+        holds("the payload dies with its launcher, though its ids are others by then", |step| {
             // An ordinary user may have but the one id.
             let user = if step.identity == Identity::Root { "1000:1000" } else { "0:0" };
             let mut container = step.launch().option("--user", user).start(&["sleep", "30"])?;
@@ -314,7 +311,7 @@ fn life() -> Vec<harness::Claim> {
             step.expect("the payload ends", ended.is_ok()).equals(true)
         })
         .hint("pid::die_with in steps/09-full/src/main.rs and lib.rs"),
-        property("the payload's exit code comes back", |step| {
+        holds("the payload's exit code comes back", |step| {
             step.expect("exit code", step.output(&["sh", "-c", "exit 7"])?.code()).equals(7)
         }),
     ]
@@ -322,16 +319,15 @@ fn life() -> Vec<harness::Claim> {
 
 /// The container's first process, as the host numbers it.
 fn process_1(container: &Container) -> Result<Process> {
-    let first = |process: &Process| {
-        process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() == Some(&1))
-    };
+    let first = |process: &Process| process.ns_pids().is_ok_and(|pids| pids.last() == Some(&1));
     container.launcher.descendants().into_iter().find(first).context("no process 1")
 }
 
 /// The processes inside that run, besides the payload and process 1.
 fn orphans(container: &Container) -> usize {
+    let its_own = container.payload.ns_pids().map_or(0, |pids| pids.len());
     let inside = |process: &Process| {
-        process.ns_pids().is_ok_and(|pids| pids.len() > 1 && pids.last() != Some(&1))
+        process.ns_pids().is_ok_and(|pids| pids.len() == its_own && pids.last() != Some(&1))
     };
     let other =
         |process: &&Process| **process != container.payload && process.runs() && inside(process);

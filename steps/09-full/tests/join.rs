@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Container, Identity, Output, Step, chapter, claim, property, wait_until};
+use harness::{Container, Identity, Output, Step, chapter, holds, introduces, wait_until};
 
 const CONTAINERS: &str = env!("CARGO_BIN_EXE_containers");
 const ENTER: &str = env!("CARGO_BIN_EXE_enter");
@@ -27,18 +27,18 @@ fn main() -> ExitCode {
 
 fn found() -> Vec<harness::Claim> {
     vec![
-        claim("a second container of the same name is refused", |step| {
+        introduces("a second container of the same name is refused", |step| {
             let _first = named(step)?;
             let second = step.launch().option("--name", "web").attempt(&["true"])?;
             step.expect("exit code", second.code()).equals(125)
         }),
-        claim("the name is free again with the container's end", |step| {
+        introduces("the name is free again with the container's end", |step| {
             drop(named(step)?);
             step.expect("names", names(step)?.len()).equals(0)?;
             let _again = named(step)?;
             step.expect("names", names(step)?).equals(["web"])
         }),
-        claim("two that run are listed, and one that was killed is not", |step| {
+        introduces("two that run are listed, and one that was killed is not", |step| {
             let (mut first, _second) =
                 (named(step)?, step.launch().option("--name", "db").start(&["sleep", "30"])?);
             step.expect("names", names(step)?).equals(["db", "web"])?;
@@ -50,12 +50,12 @@ fn found() -> Vec<harness::Claim> {
             });
             step.expect("names", left).equals(["db"])
         }),
-        claim("without a name it has that of its launcher's number", |step| {
+        introduces("without a name it has that of its launcher's number", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("names", names(step)?)
-                .equals([format!("container-{}", container.launcher.pid)])
+                .equals([format!("container-{}", step.host().number_of(container.launcher)?)])
         }),
-        claim("its address is shown before anything inside tells it", |step| {
+        introduces("its address is shown before anything inside tells it", |step| {
             let _container =
                 step.launch().option("--ip", "10.77.0.9/24").start(&["sleep", "30"])?;
             let list = step.on_host().output(&[CONTAINERS])?.stdout;
@@ -66,7 +66,7 @@ fn found() -> Vec<harness::Claim> {
 
 fn joined() -> Vec<harness::Claim> {
     vec![
-        claim("who enters is in all of the payload's namespaces", |step| {
+        introduces("who enters is in all of the payload's namespaces", |step| {
             let container = named(step)?;
             for kind in ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"] {
                 let joined = enter(step, &["readlink", &format!("/proc/self/ns/{kind}")])?;
@@ -75,7 +75,7 @@ fn joined() -> Vec<harness::Claim> {
             }
             Ok(())
         }),
-        claim("who enters has the payload's capabilities, filter and groups", |step| {
+        introduces("who enters has the payload's capabilities, filter and groups", |step| {
             let container = named(step)?;
             let status = enter(step, &["cat", "/proc/self/status"])?.stdout;
             for key in [
@@ -97,7 +97,7 @@ fn joined() -> Vec<harness::Claim> {
             }
             Ok(())
         }),
-        claim("with another user, other capabilities or without the filter, too", |step| {
+        introduces("with another user, other capabilities or without the filter, too", |step| {
             let mut launch = step.launch().option("--name", "web").option("--seccomp", "off");
             launch = launch
                 .option("--user", "0:0")
@@ -115,7 +115,7 @@ fn joined() -> Vec<harness::Claim> {
             }
             Ok(())
         }),
-        claim("who enters is under the payload's limits", |step| {
+        introduces("who enters is under the payload's limits", |step| {
             let container = step
                 .launch()
                 .option("--name", "web")
@@ -133,14 +133,14 @@ fn joined() -> Vec<harness::Claim> {
             step.expect("its cgroups", group).equals(Some(container.payload.file("cgroup")?))
         })
         .only(Identity::Root),
-        claim("nothing of the caller's environment comes along", |step| {
+        introduces("nothing of the caller's environment comes along", |step| {
             let _container = named(step)?;
             let environment =
                 step.on_host().environment("SECRET", "1").attempt(&[ENTER, "web", "env"])?;
             step.expect("exit code", environment.code()).equals(0)?;
             step.expect("SECRET", environment.stdout.contains("SECRET")).equals(false)
         }),
-        claim("the exit codes are those of every step", |step| {
+        introduces("the exit codes are those of every step", |step| {
             let _container = named(step)?;
             let commands: [(i32, &[&str]); 4] = [
                 (7, &["sh", "-c", "exit 7"]),
@@ -153,11 +153,11 @@ fn joined() -> Vec<harness::Claim> {
             }
             step.expect("usage", step.on_host().attempt(&[ENTER])?.code()).equals(2)
         }),
-        property("nobody enters another user's container", |step| {
+        holds("nobody enters another user's container", |step| {
             let container = named(step)?;
             let process_1 =
                 container.launcher.descendants().into_iter().find(|child| child.ns("pid").is_ok());
-            let process_1 = process_1.context("process 1")?.pid.to_string();
+            let process_1 = step.host().number_of(process_1.context("process 1")?)?.to_string();
             let other = ["setpriv", "--reuid", "54322", "--regid", "54322", "--clear-groups"];
             for which in ["web", &process_1] {
                 let command = [other.as_slice(), &[ENTER, which, "true"]].concat();
@@ -166,7 +166,7 @@ fn joined() -> Vec<harness::Claim> {
             Ok(())
         })
         .only(Identity::Root),
-        property("nobody enters a container that has ended", |step| {
+        holds("nobody enters a container that has ended", |step| {
             drop(named(step)?);
             step.expect("exit code", enter(step, &["true"])?.code()).equals(125)
         }),
@@ -175,11 +175,11 @@ fn joined() -> Vec<harness::Claim> {
 
 fn reached() -> Vec<harness::Claim> {
     vec![
-        claim("a client on the host hears the server inside", |step| {
+        introduces("a client on the host hears the server inside", |step| {
             let _container = published(step)?;
             step.expect("client", client(step)?.line()).equals(GREETING)
         }),
-        claim("fifty clients at once hear it", |step| {
+        introduces("fifty clients at once hear it", |step| {
             let _container = published(step)?;
             let clients: Result<Vec<_>> = (0..50)
                 .map(|_| step.on_host().spawn(&[&beside(ENTER, "client"), LOOPBACK, PORT]))
@@ -190,14 +190,14 @@ fn reached() -> Vec<harness::Claim> {
             step.expect("who heard it", heard?.into_iter().filter(|&heard| heard).count())
                 .equals(50)
         }),
-        claim("a port that is taken is refused by its name", |step| {
+        introduces("a port that is taken is refused by its name", |step| {
             let _container = published(step)?;
             let second = step.launch().option("--publish", PUBLISHED).attempt(&["true"])?;
             step.expect("exit code", second.code()).equals(125)?;
             step.expect("error", second.stderr)
                 .satisfies(LOOPBACK, |error| error.contains("127.0.0.1:4712"))
         }),
-        claim("the port is closed within two seconds of the launcher's SIGKILL", |step| {
+        introduces("the port is closed within two seconds of the launcher's SIGKILL", |step| {
             let mut container = published(step)?;
             step.expect("client before", client(step)?.code()).equals(0)?;
             container.kill_launcher()?;
@@ -205,7 +205,7 @@ fn reached() -> Vec<harness::Claim> {
                 Ok(client(step)?.code() != 0)
             })
         }),
-        property("where nobody listens inside, the connection is closed", |step| {
+        holds("where nobody listens inside, the connection is closed", |step| {
             let _container =
                 step.launch().option("--publish", PUBLISHED).start(&["sleep", "30"])?;
             step.expect("client", client(step)?.line())

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use harness::{Claim, Identity, Launch, Step, chapter, claim, property};
+use harness::{Claim, Identity, Launch, Step, chapter, holds, introduces};
 
 /// Answered EPERM by the filter and otherwise without it: the arguments let nothing come of them.
 const REFUSED: &[&str] = &[
@@ -108,15 +108,15 @@ fn main() -> ExitCode {
         vec![status(), status_without_filter(), reached(), allowed(), programs(), threads()];
     claims.extend(demo());
     claims.extend(abis.iter().map(|abi| match *abi {
-        "native" => claim("dangerous calls answer EPERM", |step| refused(step, "native")),
-        "i386" => claim("so they do through i386's numbers", |step| refused(step, "i386")),
-        _ => claim("so they do through x32's numbers", |step| refused(step, "x32")),
+        "native" => introduces("dangerous calls answer EPERM", |step| refused(step, "native")),
+        "i386" => introduces("so they do through i386's numbers", |step| refused(step, "i386")),
+        _ => introduces("so they do through x32's numbers", |step| refused(step, "x32")),
     }));
     chapter("09-full", claims)
 }
 
 fn status() -> Claim {
-    claim("the payload is behind a filter and can gain no rights", |step| {
+    introduces("the payload is behind a filter and can gain no rights", |step| {
         let container = step.start(&["sleep", "30"])?;
         step.expect("Seccomp", container.payload.status("Seccomp")?).equals("2")?;
         step.expect("NoNewPrivs", container.payload.status("NoNewPrivs")?).equals("1")
@@ -124,7 +124,7 @@ fn status() -> Claim {
 }
 
 fn status_without_filter() -> Claim {
-    claim("with --seccomp off it can still gain no rights", |step| {
+    introduces("with --seccomp off it can still gain no rights", |step| {
         let container = step.launch().option("--seccomp", "off").start(&["sleep", "30"])?;
         step.expect("Seccomp", container.payload.status("Seccomp")?).equals("0")?;
         step.expect("NoNewPrivs", container.payload.status("NoNewPrivs")?).equals("1")
@@ -133,7 +133,7 @@ fn status_without_filter() -> Claim {
 
 fn refused(step: &Step, abi: &str) -> Result<()> {
     let expect = |calls: &[&str], expected: &str| {
-        let answers = attempt(step, with_all_capabilities(step), abi, calls)?;
+        let answers = try_syscalls(step, with_all_capabilities(step), abi, calls)?;
         calls
             .iter()
             .zip(answers)
@@ -146,9 +146,9 @@ fn refused(step: &Step, abi: &str) -> Result<()> {
 
 /// Otherwise it would not be the filter that refuses them.
 fn reached() -> Claim {
-    property("with --seccomp off each of them is answered otherwise", |step| {
+    holds("with --seccomp off each of them is answered otherwise", |step| {
         let launch = with_all_capabilities(step).option("--seccomp", "off");
-        for (call, answer) in REFUSED.iter().zip(attempt(step, launch, "native", REFUSED)?) {
+        for (call, answer) in REFUSED.iter().zip(try_syscalls(step, launch, "native", REFUSED)?) {
             step.expect(*call, answer).differs_from("EPERM")?;
         }
         Ok(())
@@ -156,12 +156,12 @@ fn reached() -> Claim {
 }
 
 fn allowed() -> Claim {
-    property("what ordinary programs do is allowed, for 32-bit programs too", |step| {
+    holds("what ordinary programs do is allowed, for 32-bit programs too", |step| {
         let (calls, expected): (Vec<_>, Vec<_>) = ALLOWED.iter().copied().unzip();
         let abis = if cfg!(target_arch = "x86_64") { &["native", "i386"][..] } else { &["native"] };
         for abi in abis {
             for ((call, expected), answer) in
-                calls.iter().zip(&expected).zip(attempt(step, step.launch(), abi, &calls)?)
+                calls.iter().zip(&expected).zip(try_syscalls(step, step.launch(), abi, &calls)?)
             {
                 step.expect(format!("{call}, {abi}"), answer).equals(*expected)?;
             }
@@ -171,7 +171,7 @@ fn allowed() -> Claim {
 }
 
 fn programs() -> Claim {
-    property("ordinary programs work", |step| {
+    holds("ordinary programs work", |step| {
         let rootfs = step.host().copy_of_rootfs()?;
         for program in PROGRAMS {
             let output = step.launch().rootfs(&rootfs).output(&["bash", "-c", program])?;
@@ -183,7 +183,7 @@ fn programs() -> Claim {
 }
 
 fn threads() -> Claim {
-    property("threads work", |step| {
+    holds("threads work", |step| {
         let rootfs = step.host().rootfs_with("cpu-hog")?;
         let output = step.launch().rootfs(&rootfs).output(&["cpu-hog", "4", "--seconds", "1"])?;
         step.expect("exit code", output.code()).equals(0)
@@ -192,18 +192,18 @@ fn threads() -> Claim {
 
 fn demo() -> Vec<Claim> {
     vec![
-        property("seccomp-demo filter ends with SIGSYS, also behind this filter", |step| {
+        holds("seccomp-demo filter ends with SIGSYS, also behind this filter", |step| {
             let rootfs = step.host().rootfs_with("seccomp-demo")?;
             let output = step.launch().rootfs(&rootfs).output(&["seccomp-demo", "filter"])?;
             step.expect("exit code", output.code()).equals(128 + libc::SIGSYS)
         }),
-        property("seccomp-demo strict ends with SIGKILL", |step| {
+        holds("seccomp-demo strict ends with SIGKILL", |step| {
             let rootfs = step.host().rootfs_with("seccomp-demo")?;
             let launch = step.launch().rootfs(&rootfs).option("--seccomp", "off");
             step.expect("exit code", launch.output(&["seccomp-demo", "strict"])?.code())
                 .equals(128 + libc::SIGKILL)
         }),
-        property("behind a filter there is no strict mode", |step| {
+        holds("behind a filter there is no strict mode", |step| {
             let rootfs = step.host().rootfs_with("seccomp-demo")?;
             let output = step.launch().rootfs(&rootfs).attempt(&["seccomp-demo", "strict"])?;
             step.expect("exit code", output.code()).equals(125)
@@ -218,9 +218,9 @@ fn with_all_capabilities(step: &Step) -> Launch<'_> {
 }
 
 /// What the kernel answers to these calls, in the order of the calls.
-fn attempt(step: &Step, launch: Launch<'_>, abi: &str, calls: &[&str]) -> Result<Vec<String>> {
-    let rootfs = step.host().rootfs_with("attempt")?;
-    let output = launch.rootfs(&rootfs).output(&[&["attempt", abi], calls].concat())?;
+fn try_syscalls(step: &Step, launch: Launch<'_>, abi: &str, calls: &[&str]) -> Result<Vec<String>> {
+    let rootfs = step.host().rootfs_with("try-syscalls")?;
+    let output = launch.rootfs(&rootfs).output(&[&["try-syscalls", abi], calls].concat())?;
     let answers: Vec<_> = output.stdout.lines().map(str::to_owned).collect();
     ensure!(
         answers.len() == calls.len(),

@@ -131,7 +131,7 @@ fn group() -> Attempt {
         top = "/tmp";
     }
     let directory =
-        format!("{top}/escape-{}-{}", std::process::id(), Instant::now().elapsed().as_nanos());
+        format!("{top}/attack-{}-{}", std::process::id(), Instant::now().elapsed().as_nanos());
     fs::create_dir(&directory)?;
     fs::remove_dir(&directory)?;
     gained("made, and removed again")

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use harness::{Event, Observation, REPORT, Told, Verdict, end_with_reader, paint};
+use harness::{ClaimReport, Event, Observation, REPORT, Verdict, paint, restore_sigpipe};
 
 /// Runs the claims of chapters and tells, claim by claim, whether the kernel bears them out; exit
 /// code 1 if it does not
@@ -34,7 +34,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    end_with_reader();
+    restore_sigpipe();
     let args = Args::parse();
     match check(&args) {
         Ok(true) => ExitCode::SUCCESS,
@@ -61,19 +61,19 @@ fn check(args: &Args) -> Result<bool> {
     Ok(!all.iter().any(failed))
 }
 
-fn failed(told: &Told) -> bool {
+fn failed(told: &ClaimReport) -> bool {
     matches!(told.verdict, Verdict::Fail(_) | Verdict::Untried(_))
 }
 
 /// Runs the claims of one chapter, and tells them as they come.
-fn chapter(args: &Args, claims: &Path) -> Result<Vec<Told>> {
+fn chapter(args: &Args, claims: &Path) -> Result<Vec<ClaimReport>> {
     let mut child = Command::new(claims).env(REPORT, "json").stdout(Stdio::piped()).spawn();
     let child =
         child.as_mut().map_err(|error| anyhow::anyhow!("run {}: {error}", claims.display()))?;
-    let mut all: Vec<Told> = Vec::new();
+    let mut all: Vec<ClaimReport> = Vec::new();
     let mut begun = 0;
     for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
-        let told: Told =
+        let told: ClaimReport =
             serde_json::from_str(&line?).with_context(|| claims.display().to_string())?;
         if args.format == Format::Text && all.last().is_some_and(|last| last.claim != told.claim) {
             tell(args, &all[begun..]);
@@ -94,8 +94,8 @@ fn chapter(args: &Args, claims: &Path) -> Result<Vec<Told>> {
 }
 
 /// One claim: a line for those identities for whom it came to the same.
-fn tell(args: &Args, claim: &[Told]) {
-    let mut rest: Vec<&Told> =
+fn tell(args: &Args, claim: &[ClaimReport]) {
+    let mut rest: Vec<&ClaimReport> =
         claim.iter().filter(|told| !matches!(told.verdict, Verdict::Skipped(_))).collect();
     while let Some(first) = rest.first().copied() {
         let (same, other): (Vec<_>, Vec<_>) =
@@ -109,7 +109,7 @@ fn tell(args: &Args, claim: &[Told]) {
     }
 }
 
-fn line(told: &Told, who: &str) {
+fn line(told: &ClaimReport, who: &str) {
     let says = &told.claim;
     let (word, note) = match (&told.verdict, &told.before) {
         (Verdict::Ok, Some((before, _))) => {
@@ -123,7 +123,7 @@ fn line(told: &Told, who: &str) {
 }
 
 /// What led to the verdict.
-fn evidence(told: &Told) {
+fn evidence(told: &ClaimReport) {
     for event in &told.events {
         match event {
             Event::Command(command) => println!("          $ {command}"),
@@ -149,7 +149,7 @@ fn evidence(told: &Told) {
 }
 
 /// How many held, and why some were not tried.
-fn summary(all: &[Told]) {
+fn summary(all: &[ClaimReport]) {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for told in all {
         if let Verdict::Skipped(reason) = &told.verdict {
@@ -164,7 +164,7 @@ fn summary(all: &[Told]) {
 }
 
 /// Held, failed and not tried; of one identity, or of all.
-fn count(all: &[Told], identity: Option<&str>) -> [usize; 3] {
+fn count(all: &[ClaimReport], identity: Option<&str>) -> [usize; 3] {
     let mut counts = [0; 3];
     for told in all.iter().filter(|told| identity.is_none_or(|identity| told.identity == identity))
     {
@@ -178,13 +178,14 @@ fn count(all: &[Told], identity: Option<&str>) -> [usize; 3] {
     counts
 }
 
-fn table(all: &[Told]) {
+fn table(all: &[ClaimReport]) {
     println!("{:<12}{:<26}as an ordinary user", "", "as root");
     println!("{:<12}{:<26}held failed not tried", "chapter", "held failed not tried");
     let mut chapters: Vec<&str> = all.iter().map(|told| told.chapter.as_str()).collect();
     chapters.dedup();
     for chapter in chapters {
-        let its: Vec<Told> = all.iter().filter(|told| told.chapter == chapter).cloned().collect();
+        let its: Vec<ClaimReport> =
+            all.iter().filter(|told| told.chapter == chapter).cloned().collect();
         let cells = ["root", "user"].map(|identity| cell(count(&its, Some(identity))));
         println!("{chapter:<12}{}     {}", cells[0], cells[1]);
     }
@@ -196,7 +197,7 @@ fn cell([held, failed, skipped]: [usize; 3]) -> String {
     format!("{held:>4} {failed} {skipped:>9}")
 }
 
-fn tap(all: &[Told]) {
+fn tap(all: &[ClaimReport]) {
     println!("TAP version 13\n1..{}", all.len());
     for (index, told) in all.iter().enumerate() {
         let (word, note) = match &told.verdict {

@@ -14,7 +14,8 @@ use std::{fs, iter};
 use anyhow::{Context, Result, ensure};
 use common::hints::{Row, TABLE};
 use harness::{
-    Identity, Launch, Output, Scratch, Step, processes_with_argument, skip, suite, test, wait_until,
+    HostPath, Identity, Launch, Output, Step, processes_with_argument, skip, suite, test,
+    wait_until,
 };
 use libtest_mimic::Trial;
 use provocations::{Provocation, provocations};
@@ -134,17 +135,17 @@ fn cured(output: &Output) -> Result<()> {
 
 /// A directory with `rootfs`, by a path that nobody else has, so that the processes of this script
 /// are known by it, and `tmp`, to mount something on.
-fn workplace(step: &Step) -> Result<Scratch> {
+fn workplace(step: &Step) -> Result<HostPath> {
     let directory = step.host().directory()?;
     symlink(step.host().rootfs()?.there, &directory.join("rootfs").here).context("symlink")?;
     let scratch = directory.join("tmp").here;
     fs::create_dir(&scratch).context("mkdir tmp")?;
-    step.host().give(&scratch)?;
+    step.host().give_to_user(&scratch)?;
     Ok(directory)
 }
 
-fn launch<'a>(step: &'a Step, directory: &Scratch) -> Result<Launch<'a>> {
-    let programs = step.host().probe()?.there;
+fn launch<'a>(step: &'a Step, directory: &HostPath) -> Result<Launch<'a>> {
+    let programs = step.host().try_call()?.there;
     let programs = programs.parent().context("a program without a directory")?;
     // An ordinary user's PATH often leaves out where sysctl(8) is.
     let path =

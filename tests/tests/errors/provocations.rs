@@ -1,7 +1,7 @@
 //! How each row of the table is provoked: a script for sh(1), run on a host of its own, that ends
 //! as the program does which tells the hint.
 //!
-//! What another machine would answer is answered by the program `refuse`, and what it would show is
+//! What another machine would answer is answered by the program `inject-errno`, and what it would show is
 //! mounted over what this one shows, so that the conditions of the table are decided by files, as
 //! they are there.
 

@@ -38,5 +38,5 @@ fn is_tester(ours: &Ours, seen: &Seen) -> bool {
     let in_deps = |path: &&&std::path::PathBuf| {
         path.starts_with(&ours.target) && path.parent().is_some_and(|dir| dir.ends_with("deps"))
     };
-    programs.iter().any(|path| in_deps(&path)) || ["check", "escapes"].contains(&seen.name.as_str())
+    programs.iter().any(|path| in_deps(&path)) || ["check", "attack"].contains(&seen.name.as_str())
 }

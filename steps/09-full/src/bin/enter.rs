@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use full::confine::inheritance;
+use full::confine::{inheritance, program};
 use full::life::{self, Terminal};
+use full::owners;
 use full::reach::{groups, join, running};
 
 /// Runs COMMAND in a running container
@@ -26,17 +27,20 @@ struct Args {
 fn main() -> ExitCode {
     common::run(|args: Args| {
         let container = running::find(&args.container)?;
+        let ids = join::ids(&container)?;
+        program::seal(&ids)?;
         let groups = groups::Entrances::open(&container)?;
-        let terminal = Terminal::new()?;
+        let terminal = Terminal::of(container.init.pid, owners::outside(&ids.uids, 0))?;
         join::namespaces(&container)?;
         let process = pid::spawn(&pid::clone_args(&[]), |caller| {
             groups.enter()?;
-            join::ids(&container)?;
-            terminal.connect()?;
-            inheritance::arrive(&args.process)?;
-            join::rights(&container)?;
+            let rights = join::rights(&container)?;
+            rights.take_ids(&container)?;
+            terminal.join()?;
+            inheritance::close_files(caller);
+            inheritance::reset_session(&args.process)?;
+            rights.keep_only()?;
             pid::die_with(caller)?;
-            inheritance::close_on_exec();
             life::become_payload(&args.command)
         })?;
         terminal.wait(process)

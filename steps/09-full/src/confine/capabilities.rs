@@ -8,11 +8,13 @@ use caps::{CapSet, Capability, CapsHashSet};
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Options {
-    /// Capability to keep besides the usual ones, such as NET_RAW, or ALL; repeatable
+    /// Capability to keep besides the usual ones, such as NET_RAW, or ALL; repeatable. The system
+    /// calls that it is for come with it. With SYS_ADMIN root inside can also take off the masks on
+    /// /proc and /sys, and the read-only flag of mounts
     #[arg(long, value_name = "NAME", value_parser = capabilities)]
     cap_add: Vec<CapsHashSet>,
 
-    /// Capability to take away, or ALL; repeatable, and comes before what is added
+    /// Capability to drop, or ALL; repeatable. What is added comes after what is dropped
     #[arg(long, value_name = "NAME", value_parser = capabilities)]
     cap_drop: Vec<CapsHashSet>,
 }
@@ -32,38 +34,42 @@ const KEPT: [Capability; 10] = [
     Capability::CAP_SYS_CHROOT, // sshd and others lock up the part of them that reads from the network
 ];
 
-/// Gives up every other capability, also those that a set-user-ID program or a file with
-/// capabilities could bring.
+/// What the payload may do, and what it could ever get.
+pub struct Sets {
+    /// Effective, permitted, inheritable and ambient.
+    pub held: CapsHashSet,
+    /// The bounding set: more cannot come, not by a set-user-ID program and not by a file.
+    pub bounding: CapsHashSet,
+}
+
+/// Gives up every other capability.
 ///
 /// # Errors
 /// EPERM for one that was asked for and that the launcher's own user namespace does not give.
-pub fn limit(options: &Options) -> Result<()> {
-    keep(&options.kept())
-}
-
-/// Makes all five sets `kept`.
-pub fn keep(kept: &CapsHashSet) -> Result<()> {
+pub fn limit(sets: &Sets) -> Result<()> {
     // The bounding set comes first: it takes CAP_SETPCAP, which may not be among those that stay.
-    for capability in
-        caps::read(None, CapSet::Bounding).context("read the bounding set")?.difference(kept)
-    {
+    let present = caps::read(None, CapSet::Bounding).context("read the bounding set")?;
+    for capability in present.difference(&sets.bounding) {
         caps::drop(None, CapSet::Bounding, *capability)
             .with_context(|| format!("drop {capability}"))?;
     }
     // None can be inheritable that is not permitted, nor ambient that is not both.
     caps::clear(None, CapSet::Ambient).context("clear the ambient set")?;
     for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
-        caps::set(None, set, kept).with_context(|| format!("capset {set:?}"))?;
+        caps::set(None, set, &sets.held).with_context(|| format!("capset {set:?}"))?;
     }
     let raise = |capability: &Capability| caps::raise(None, CapSet::Ambient, *capability);
-    kept.iter().try_for_each(raise).context("set the ambient set")
+    sets.held.iter().try_for_each(raise).context("set the ambient set")
 }
 
 impl Options {
-    fn kept(&self) -> CapsHashSet {
+    /// Root inside holds all that is kept; another user only what was asked for.
+    pub fn sets(&self, root: bool) -> Sets {
         let dropped: CapsHashSet = self.cap_drop.iter().flatten().copied().collect();
+        let added: CapsHashSet = self.cap_add.iter().flatten().copied().collect();
         let usual = KEPT.into_iter().filter(|capability| !dropped.contains(capability));
-        usual.chain(self.cap_add.iter().flatten().copied()).collect()
+        let bounding: CapsHashSet = usual.chain(added.iter().copied()).collect();
+        Sets { held: if root { bounding.clone() } else { added }, bounding }
     }
 }
 
@@ -97,8 +103,15 @@ mod tests {
 
     #[test]
     fn what_is_added_comes_after_what_is_dropped() {
-        assert_eq!(options(&[], &[]).kept().len(), KEPT.len());
-        assert!(options(&[], &["ALL"]).kept().is_empty());
-        assert_eq!(options(&["KILL"], &["ALL"]).kept(), [Capability::CAP_KILL].into());
+        assert_eq!(options(&[], &[]).sets(true).held.len(), KEPT.len());
+        assert!(options(&[], &["ALL"]).sets(true).bounding.is_empty());
+        assert_eq!(options(&["KILL"], &["ALL"]).sets(true).bounding, [Capability::CAP_KILL].into());
+    }
+
+    #[test]
+    fn a_user_other_than_root_holds_only_what_was_asked_for() {
+        assert!(options(&[], &[]).sets(false).held.is_empty());
+        assert_eq!(options(&["KILL"], &[]).sets(false).held, [Capability::CAP_KILL].into());
+        assert_eq!(options(&[], &[]).sets(false).bounding.len(), KEPT.len());
     }
 }

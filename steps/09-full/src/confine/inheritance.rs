@@ -3,14 +3,18 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{stderr, stdin, stdout};
-use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use caps::CapSet;
+use common::{Operation, Tried};
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, chdir, fchown, getuid, isatty, setgroups, setresgid, setresuid};
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::{Gid, Uid, fchdir, fchown, getuid, isatty, setgroups, setresgid, setresuid};
+use pid::Launcher;
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -30,36 +34,53 @@ pub struct Options {
     user: Option<(Uid, Gid)>,
 }
 
+impl Options {
+    /// Whether the payload is root inside.
+    pub fn is_root(&self) -> bool {
+        self.user.is_none_or(|(uid, _)| uid.is_root())
+    }
+}
+
 /// keyctl(2)
 const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
 
 /// linux/sched.h, time_namespaces(7): the last of the eight namespaces, too new for libc
 const CLONE_NEWTIME: libc::c_int = 0x80;
 
-/// Puts everything of the launcher's aside, goes to the working directory and takes on the
-/// payload's ids.
+/// Drops everything of the launcher's, goes to the working directory and takes on the payload's ids.
 ///
-/// Comes before [`pid::die_with`], which a change of ids would undo.
-pub fn settle(options: &Options) -> Result<()> {
-    own_clocks()?;
-    arrive(options)?;
-    // Nobody inside is to look at, or through /proc/1/exe to write to, what process 1 was made from
+/// Comes before [`pid::die_with`], because a change of ids would undo that.
+pub fn reset(options: &Options) -> Result<()> {
+    create_time_namespace()?;
+    reset_session(options)?;
+    // Nobody inside may look at what process 1 was made from, or write to it through /proc/1/exe
     // (CVE-2019-5736).
     prctl::set_dumpable(false).context("prctl PR_SET_DUMPABLE")
 }
 
-/// The part of it that also concerns a process which comes later.
-pub fn arrive(options: &Options) -> Result<()> {
-    own_keyring()?;
-    chdir(&options.workdir).with_context(|| format!("chdir {}", options.workdir.display()))?;
+/// The part of [`reset`] that also concerns a process which enters later. Nothing of the host may be
+/// open any more, because here the first path inside is followed.
+pub fn reset_session(options: &Options) -> Result<()> {
+    join_new_keyring()?;
+    enter_directory(&options.workdir)?;
     options.user.map_or(Ok(()), become_user)?;
-    clean_environment(options);
+    reset_environment(options);
     Ok(())
+}
+
+/// A link of the image may lead anywhere inside, and nowhere through /proc/PID/fd, cwd or root.
+fn enter_directory(path: &Path) -> Result<()> {
+    let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = openat2(AT_FDCWD, path, OpenHow::new().flags(flags).resolve(inside));
+    directory
+        .and_then(fchdir)
+        .tried(Operation::ChangeDirectory, format_args!("chdir {}", path.display()))
 }
 
 /// The session keyring would be the launcher's, with the keys of a whole login in it
 /// (session-keyring(7)).
-fn own_keyring() -> Result<()> {
+fn join_new_keyring() -> Result<()> {
     // SAFETY: a null pointer asks for an anonymous keyring.
     let result = unsafe {
         libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>())
@@ -72,7 +93,7 @@ fn own_keyring() -> Result<()> {
 
 /// The children of this process, and so the payload, will have clocks of their own: uptime can be
 /// set apart.
-fn own_clocks() -> Result<()> {
+fn create_time_namespace() -> Result<()> {
     // SAFETY: flags alone.
     match Errno::result(unsafe { libc::unshare(CLONE_NEWTIME) }) {
         Err(Errno::EINVAL) => Ok(()), // before Linux 5.6
@@ -82,7 +103,7 @@ fn own_clocks() -> Result<()> {
 
 /// Tokens and passwords live in environments, and paths in them name another root. (PATH is set by
 /// exec.)
-fn clean_environment(options: &Options) {
+fn reset_environment(options: &Options) {
     let term = env::var_os("TERM").map(|term| ("TERM".into(), term));
     let home = [("HOME".into(), if getuid().is_root() { "/root" } else { "/" }.into())];
     let given = options.env.iter().map(|(name, value)| (name.into(), value.into()));
@@ -94,9 +115,11 @@ fn clean_environment(options: &Options) {
 }
 
 fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
-    for descriptor in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
-        if isatty(descriptor).unwrap_or(false) {
-            fchown(descriptor, Some(uid), None).context("--user: fchown the terminal")?; // as login(1) does
+    for file in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
+        // Its terminal and its pipes, as login(1) does. What is not ours to give stays as it is.
+        let kind = fstat(file).map(|it| SFlag::from_bits_truncate(it.st_mode) & SFlag::S_IFMT);
+        if isatty(file).unwrap_or(false) || kind == Ok(SFlag::S_IFIFO) {
+            let _ = fchown(file, Some(uid), None);
         }
     }
     match setgroups(&[gid]) {
@@ -106,20 +129,22 @@ fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
     take_ids(uid, gid)
 }
 
-/// Takes on these ids and keeps the capabilities.
+/// Takes on these ids and keeps the capabilities, so that [`super::capabilities`] decides on them.
 pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
-    // Leaving id 0 takes all capabilities; which of them go is not decided here.
     prctl::set_keepcaps(true).context("prctl PR_SET_KEEPCAPS")?;
-    setresgid(gid, gid, gid).with_context(|| format!("setresgid {gid}"))?;
-    setresuid(uid, uid, uid).with_context(|| format!("setresuid {uid}"))?;
+    setresgid(gid, gid, gid).tried(Operation::SetIds, format_args!("setresgid {gid}"))?;
+    setresuid(uid, uid, uid).tried(Operation::SetIds, format_args!("setresuid {uid}"))?;
     let permitted = caps::read(None, CapSet::Permitted).context("read the permitted set")?;
     caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
 }
 
-/// Leaves the payload standard input, output and error: any other descriptor that it inherited
-/// would lead past its root.
-pub fn close_on_exec() {
-    close_fds::set_fds_cloexec(libc::STDERR_FILENO + 1, &[]);
+/// Closes all but standard input, output and error, and the pipe that shows the launcher's end. That
+/// is closed when the payload is executed.
+pub fn close_files(launcher: &Launcher) {
+    let kept = launcher.as_fd().as_raw_fd();
+    // SAFETY: closes descriptors that nothing uses any more: this process soon executes the payload
+    // or ends.
+    unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &[kept]) };
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

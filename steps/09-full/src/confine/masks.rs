@@ -1,90 +1,130 @@
 //! Files of the kernel that no container needs: they are hidden, or can only be read.
+//!
+//! Every path here is found beneath the descriptor by which the filesystem was mounted
+//! ([`Root::open`]). A rootfs whose /proc is a link that somebody flips cannot move a mask
+//! (CVE-2019-19921, CVE-2023-27561).
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
+use common::{Operation, Tried};
+use mnt::Root;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
-use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::sys::stat::{SFlag, fstat};
+use rustix::fs::CWD;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
-/// What tells about the machine, or gives away what others do there.
+use user::Ids;
+
+use crate::{mount_setattr, owners};
+
+/// Files that reveal the machine, or what others do on it.
 const HIDDEN: [&str; 16] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",              // shows keystrokes by their interrupts
-    "/proc/kallsyms",                // where in memory the kernel is
-    "/proc/kcore",                   // the memory itself
-    "/proc/keys",                    // other users' keys by name
-    "/proc/kmsg",                    // the kernel's log
-    "/proc/latency_stats",           //
-    "/proc/sched_debug",             // the processes of all
-    "/proc/scsi",                    //
-    "/proc/softirqs",                // as interrupts
-    "/proc/timer_list",              // the timers of all processes
-    "/proc/timer_stats",             //
-    "/proc/vmallocinfo",             //
-    "/sys/devices/virtual/powercap", // secrets can be read from the power that computing them takes (CVE-2020-8694)
-    "/sys/firmware",                 //
+    "proc/acpi",
+    "proc/asound",
+    "proc/interrupts",              // shows keystrokes by their interrupts
+    "proc/kallsyms",                // where in memory the kernel is
+    "proc/kcore",                   // the memory itself
+    "proc/keys",                    // other users' keys by name
+    "proc/kmsg",                    // the kernel's log
+    "proc/latency_stats",           //
+    "proc/sched_debug",             // everybody's processes
+    "proc/scsi",                    //
+    "proc/softirqs",                // as interrupts
+    "proc/timer_list",              // the timers of all processes
+    "proc/timer_stats",             //
+    "proc/vmallocinfo",             //
+    "sys/devices/virtual/powercap", // the power that computing takes gives secrets away (CVE-2020-8694)
+    "sys/firmware",                 //
 ];
 
-/// What changes the machine.
-const READ_ONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+/// Files that change the machine.
+const READ_ONLY: [&str; 5] = ["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
 
-/// Inside, nobody can make user namespaces: in a new one a process would have all capabilities
-/// again.
-const NO_USER_NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
+/// Inside, nobody can make user namespaces: in a new one a process would have all capabilities.
+const NO_USER_NAMESPACES: &str = "proc/sys/user/max_user_namespaces";
 
-/// Covers them. Comes after the pivot, when no path leads out of the container any more.
-pub fn cover() -> Result<()> {
-    match fs::write(NO_USER_NAMESPACES, "0") {
-        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {} // the /proc of the container that we are in
-        result => result.with_context(|| format!("write 0 to {NO_USER_NAMESPACES}"))?,
+/// The groups that may send ICMP echo requests, so that ping needs no capability (icmp(7)).
+const PING_GROUPS: &str = "proc/sys/net/ipv4/ping_group_range";
+
+/// Covers them, and writes the settings of the container's own namespaces while there still is a way
+/// to. Comes before the pivot, while /dev/null is the host's.
+pub fn cover(root: &Root, ids: &Ids) -> Result<()> {
+    write(root, NO_USER_NAMESPACES, "0")?;
+    let last = ids.gids.iter().map(|map| map.inside + map.count - 1).max();
+    if let Some(last) = last.filter(|_| owners::outside(&ids.gids, 0).is_some()) {
+        write(root, PING_GROUPS, &format!("0 {last}"))?;
     }
-    HIDDEN.iter().map(Path::new).try_for_each(hide)?;
-    READ_ONLY.iter().map(Path::new).filter(|path| path.exists()).try_for_each(|path| {
-        bind(path, path)?;
-        restrict(path, MsFlags::MS_RDONLY)
-    })
+    let empty = empty_directory()?;
+    HIDDEN.iter().try_for_each(|path| hide(root, path, &empty))?;
+    READ_ONLY.iter().try_for_each(|path| make_read_only(root, path))
 }
 
-/// A directory becomes empty, a file becomes /dev/null. What is not there needs no hiding.
-fn hide(path: &Path) -> Result<()> {
-    match path.metadata() {
-        Err(_) => Ok(()),
-        Ok(metadata) if metadata.is_dir() => {
-            mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_RDONLY, Some("size=0"))
-                .with_context(|| format!("hide {}", path.display()))
+fn write(root: &Root, path: &str, value: &str) -> Result<()> {
+    let file = match root.open(path, OFlag::O_WRONLY) {
+        // The /proc of the container that we are in, or a kernel without this setting.
+        Err(error) if is(&error, &[Errno::EROFS, Errno::ENOENT]) => return Ok(()),
+        file => File::from(file?),
+    };
+    (&file).write_all(value.as_bytes()).with_context(|| format!("write {value} to /{path}"))
+}
+
+fn is(error: &anyhow::Error, answers: &[Errno]) -> bool {
+    common::errno(error).is_some_and(|errno| answers.contains(&errno))
+}
+
+/// A directory in which nothing is and nothing can be made.
+fn empty_directory() -> Result<OwnedFd> {
+    let new = || {
+        let filesystem = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&filesystem)?;
+        let flags = mnt::INERT | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        fsmount(&filesystem, FsMountFlags::FSMOUNT_CLOEXEC, flags)
+    };
+    new().tried(Operation::Mount, "mount an empty tmpfs")
+}
+
+/// A directory becomes empty, a file becomes /dev/null. What is missing needs no hiding.
+fn hide(root: &Root, path: &str, empty: &OwnedFd) -> Result<()> {
+    let Some(file) = find(root, path)? else { return Ok(()) };
+    let mode = fstat(&file).with_context(|| format!("stat /{path}"))?.st_mode;
+    let directory = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
+    let cover =
+        if directory { mnt::copy_mount(empty, "") } else { mnt::copy_mount(CWD, "/dev/null") };
+    root.place(cover.tried(Operation::Bind, format_args!("hide /{path}"))?, path)
+}
+
+fn make_read_only(root: &Root, path: &str) -> Result<()> {
+    let Some(file) = find(root, path)? else { return Ok(()) };
+    let copy = mnt::copy_mount(&file, "").tried(Operation::Bind, format_args!("bind /{path}"))?;
+    match mount_setattr::set(&copy, libc::MOUNT_ATTR_RDONLY) {
+        Err(Errno::ENOSYS) => {
+            // before Linux 5.12: when it is in the mount table
+            root.place(copy, path)?;
+            remount_read_only(&root.resolve(path)?, path)
         }
-        Ok(_) => bind(Path::new("/dev/null"), path),
+        result => {
+            result.tried(Operation::ChangeMount, format_args!("restrict /{path}"))?;
+            root.place(copy, path)
+        }
     }
 }
 
-fn bind(source: &Path, target: &Path) -> Result<()> {
+fn remount_read_only(file: &OwnedFd, path: &str) -> Result<()> {
+    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
     let none: Option<&str> = None;
-    mount(Some(source), target, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
-        .with_context(|| format!("bind {} on {}", source.display(), target.display()))
+    mount(none, &*name, none, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags, none)
+        .tried(Operation::ChangeMount, format_args!("restrict /{path}"))
 }
 
-/// Adds flags to a mount. Those that it has must be repeated: a user namespace may not take off
-/// what was put on outside of it (mount_namespaces(7)).
-pub fn restrict(path: &Path, flags: MsFlags) -> Result<()> {
-    let what = || format!("restrict the mount {}", path.display());
-    let present = statvfs(path).with_context(what)?.flags();
-    let kept = KEPT
-        .iter()
-        .filter(|(flag, _)| present.contains(*flag))
-        .fold(flags, |flags, (_, kept)| flags | *kept);
-    let none: Option<&str> = None;
-    mount(none, path, none, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | kept, none).with_context(what)
+fn find(root: &Root, path: &str) -> Result<Option<OwnedFd>> {
+    match root.resolve(path) {
+        Err(error) if is(&error, &[Errno::ENOENT]) => Ok(None),
+        result => result.map(Some),
+    }
 }
-
-const KEPT: [(FsFlags, MsFlags); 6] = [
-    (FsFlags::ST_RDONLY, MsFlags::MS_RDONLY),
-    (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
-    (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
-    (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-    (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-    (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-];

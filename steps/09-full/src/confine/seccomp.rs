@@ -5,7 +5,9 @@
 //! of all namespaces. What an ordinary program uses is allowed, the rest is not even reached.
 
 use anyhow::{Context, Result};
+use caps::CapsHashSet;
 use clap::ValueEnum;
+use common::{Operation, Tried};
 use libc::{sock_filter, sock_fprog};
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -14,6 +16,7 @@ mod abi;
 mod allowed;
 mod checked;
 mod filter;
+mod granted;
 mod program;
 mod refused;
 
@@ -43,20 +46,21 @@ pub fn no_new_privs() -> Result<()> {
     prctl::set_no_new_privs().context("prctl PR_SET_NO_NEW_PRIVS")
 }
 
-/// Puts this process and all its future children behind the filter. There is no way back.
-///
-/// # Errors
-/// EACCES without [`no_new_privs`]; EINVAL where the kernel was built without seccomp filters.
-pub fn load(options: &Options) -> Result<()> {
-    match options.seccomp {
-        Choice::Default => load_default(),
-        Choice::Off => Ok(()),
+impl Options {
+    /// Whether the container runs behind the filter.
+    pub fn filters(&self) -> bool {
+        matches!(self.seccomp, Choice::Default)
     }
 }
 
-/// The same for who has seen that the filter is on where it goes.
-pub fn load_default() -> Result<()> {
-    set_filter(&filter::compile()).context("seccomp SECCOMP_SET_MODE_FILTER")
+/// Puts this process and all its future children behind the filter. There is no way back. The calls
+/// that the `kept` capabilities are for take place.
+///
+/// # Errors
+/// EACCES without [`no_new_privs`]; EINVAL where the kernel was built without seccomp filters.
+pub fn load(kept: &CapsHashSet) -> Result<()> {
+    set_filter(&filter::compile(kept))
+        .tried(Operation::LoadFilter, "seccomp SECCOMP_SET_MODE_FILTER")
 }
 
 fn set_filter(filter: &[sock_filter]) -> nix::Result<()> {

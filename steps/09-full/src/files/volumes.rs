@@ -1,89 +1,121 @@
-//! Files: what of the host's the container sees besides its root filesystem, and how it may use
-//! both.
+//! Volumes: files and directories of the host inside the container.
 
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Result;
-use mount::Root;
-use nix::mount::MsFlags;
+use common::{Failure, Operation, Tried};
+use mnt::Root;
+use nix::errno::Errno;
+use nix::sys::statfs::{
+    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs,
+};
+use rustix::fs::CWD;
 
-use crate::confine::masks::restrict;
+use super::tree;
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Options {
-    /// Mount the host's SRC on DST inside, `ro` for reading only; repeatable
-    #[arg(long, value_name = "SRC:DST[:ro]")]
-    volume: Vec<Volume>,
-
-    /// Let nothing be written to the root filesystem
-    #[arg(long)]
-    read_only: bool,
+    /// Mount the host's SRC on DST inside, with `ro` for reading only; repeatable
+    #[arg(long, value_name = "SRC:DST[:ro|:rw]")]
+    volume: Vec<Wish>,
 }
 
-#[derive(Clone, Debug)]
-struct Volume {
+/// A volume as it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+struct Wish {
+    /// As the user typed it, and what it means wherever this process goes.
     source: String,
-    target: PathBuf,
+    path: PathBuf,
+    target: String,
     read_only: bool,
 }
 
-/// Binds the volumes, while the host's files can still be named. DST is found as the container will
-/// see it.
+/// A volume, and its files where the launcher has opened them.
+pub struct Volume {
+    wish: Wish,
+    tree: Option<OwnedFd>,
+}
+
+/// Opens the volumes of root's container, with the rights of root.
 ///
 /// # Errors
-/// ENOENT where SRC or DST is not there: nothing is made in a rootfs that others may use, too.
-pub fn bind(root: &Root, options: &Options) -> Result<()> {
-    options.volume.iter().try_for_each(|volume| {
-        let target = volume.target.to_string_lossy();
-        root.mount(
-            &volume.source,
-            target.trim_start_matches('/'),
-            "",
-            MsFlags::MS_BIND | MsFlags::MS_REC,
-            "",
-        )
-    })
+/// ENOENT, EACCES as path_resolution(7) says.
+pub fn open(options: &Options, shifted: bool) -> Result<Vec<Volume>> {
+    let open = |wish: &Wish| {
+        let tree = shifted.then(|| wish.open()).transpose()?;
+        Ok(Volume { wish: wish.clone(), tree })
+    };
+    options.volume.iter().map(open).collect()
 }
 
-/// Takes from the mounts what they need not have. Comes after the pivot, when no path leads out of
-/// the container.
-pub fn restrict_all(options: &Options) -> Result<()> {
-    let flags =
-        |read_only: bool| MsFlags::MS_NOSUID | MsFlags::MS_NODEV | read_only_flag(read_only);
-    for volume in &options.volume {
-        restrict(&Path::new("/").join(&volume.target), flags(volume.read_only))?;
+impl Wish {
+    fn open(&self) -> Result<OwnedFd> {
+        mnt::copy_mount(CWD, &self.path)
+            .tried(Operation::OpenVolume, format_args!("volume {}", self.source))
     }
-    restrict(Path::new("/"), flags(options.read_only))
 }
 
-fn read_only_flag(read_only: bool) -> MsFlags {
-    if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() }
+impl Volume {
+    /// Its files, and what they are called.
+    pub fn tree(&self) -> Option<(&OwnedFd, String)> {
+        Some((self.tree.as_ref()?, self.wish.source.clone()))
+    }
+
+    /// The container's part: mounts it. DST is found as the container will see it.
+    ///
+    /// # Errors
+    /// ENOENT where DST is missing; DST lies in a filesystem of the kernel.
+    pub fn mount(&self, root: &Root) -> Result<()> {
+        let Wish { source, target, read_only, .. } = &self.wish;
+        self.refuse_kernel_files(root)?;
+        let tree =
+            self.tree.as_ref().map_or_else(|| self.wish.open(), |tree| Ok(tree.try_clone()?))?;
+        match tree::restrict(&tree, *read_only) {
+            Err(Errno::ENOSYS) => {
+                let copy = tree.try_clone()?;
+                root.place(tree, target)?;
+                tree::restrict_each(&copy, *read_only)
+            }
+            result => {
+                result.tried(Operation::ChangeMount, format_args!("restrict volume {source}"))?;
+                root.place(tree, target)
+            }
+        }
+    }
+
+    /// What lies on /proc or /sys is the kernel's, and the masks there must stay visible, also where
+    /// a link of the image leads there.
+    fn refuse_kernel_files(&self, root: &Root) -> Result<()> {
+        let target = &self.wish.target;
+        let kind = fstatfs(root.resolve(target)?)?.filesystem_type();
+        if ![PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&kind)
+        {
+            return Ok(());
+        }
+        let what = format!("volume {}: /{target} leads to files of the kernel", self.wish.source);
+        Err(Failure::new(what).hint("choose a DST that is not in /proc or /sys").into())
+    }
 }
 
-impl FromStr for Volume {
+impl FromStr for Wish {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split(':').collect();
         let (source, target, read_only) = match parts[..] {
-            [source, target] => (source, target, false),
+            [source, target] | [source, target, "rw"] => (source, target, false),
             [source, target, "ro"] => (source, target, true),
-            _ => return Err("SRC:DST or SRC:DST:ro".into()),
+            _ => return Err("write SRC:DST, SRC:DST:ro or SRC:DST:rw".into()),
         };
-        match (source.is_empty(), target.trim_matches('/').is_empty()) {
-            (false, false) => {
-                // The launcher will not stay in the directory that it was started in.
-                let source = std::path::absolute(source).map_err(|error| error.to_string())?;
-                Ok(Volume {
-                    source: source.display().to_string(),
-                    target: target.into(),
-                    read_only,
-                })
-            }
-            _ => Err("SRC and DST name a file or a directory each, and DST is not /".into()),
+        let target = target.trim_matches('/');
+        if source.is_empty() || target.is_empty() {
+            return Err("SRC and DST each name a file or a directory, and DST is not /".into());
         }
+        let path = std::path::absolute(source).map_err(|error| error.to_string())?;
+        Ok(Wish { source: source.into(), path, target: target.into(), read_only })
     }
 }

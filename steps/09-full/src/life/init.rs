@@ -54,7 +54,7 @@ fn start(command: &[OsString]) -> Result<Pid> {
 /// Executes the command, with no signal blocked.
 pub fn become_payload(command: &[OsString]) -> Result<Infallible> {
     SigSet::empty().thread_set_mask().context("sigprocmask")?;
-    common::exec(command)
+    common::exec_keeping_path(command)
 }
 
 fn serve(payload: Pid) -> Result<Infallible> {

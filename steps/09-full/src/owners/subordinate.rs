@@ -1,142 +1,123 @@
-//! Ids: 65536 for the container, which outside are nobody's. Only where the caller has no such
-//! range is root inside the caller.
+//! Subordinate ids: the container gets 65536, which are nobody's outside. Only where the caller may
+//! not give any away, root inside is the caller.
 
+use std::convert::Infallible;
+use std::ffi::CString;
 use std::fs;
-use std::io::{PipeReader, Read, pipe};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use common::Failure;
+use common::{Failure, Operation, Tried};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, User, fork, getegid, geteuid, getpid};
-use user::{IdMap, Options};
+use nix::sys::prctl;
+use nix::unistd::{execv, getegid, geteuid, getpid};
+use user::{Gate, IdMap, Ids, Options};
 
-/// Where systemd, too, takes the ids of containers from (systemd-nspawn(1)): no user has any of
-/// these.
-const FIRST: u32 = 524_288;
-/// As many as programs expect: nobody is 65534.
-const COUNT: u32 = 65_536;
+use table::{ranges_of, root_maps, user_maps};
 
-/// Fills in the maps where none were asked for: a range of /etc/subuid and /etc/subgid that belongs
-/// to the caller. Without one root takes ids that are nobody's, and an ordinary user has the own id
-/// alone.
-pub fn choose(options: &mut Options) -> Result<()> {
-    if options.no_map || !options.uid_map.is_empty() || !options.gid_map.is_empty() {
-        return Ok(());
+mod table;
+
+/// The two kinds of ids: the file that gives ranges of them away, and the program that maps them.
+const KINDS: [(&str, &str); 2] = [("/etc/subuid", "newuidmap"), ("/etc/subgid", "newgidmap")];
+
+/// Returns the ids that the options ask for, by default those of the caller in subuid(5) and
+/// subgid(5). Without any there, root gets a fixed range, and an ordinary user only their own id.
+///
+/// # Errors
+/// Somebody else has the fixed range in one of those files.
+pub fn choose(options: &Options) -> Result<Ids> {
+    let own = user::ids(options)?;
+    if options.ids_given() {
+        return Ok(own);
     }
-    let own = [geteuid().as_raw(), getegid().as_raw()];
-    let files = ["/etc/subuid", "/etc/subgid"];
-    let ranges =
-        files.map(|file| subordinate(&fs::read_to_string(file).unwrap_or_default(), own[0]));
-    let [uids, gids] = match (ranges, geteuid().is_root()) {
-        (ranges, true) if mapped_here() => {
-            ranges.map(|range| vec![map(0, range.unwrap_or((FIRST, COUNT)))])
-        }
-        ([Some(uids), Some(gids)], false) if installed("newuidmap") => {
-            let maps = [(own[0], uids), (own[1], gids)]
-                .map(|(id, range)| vec![map(0, (id, 1)), map(1, range)]);
-            stand_in(&maps)?;
-            maps
-        }
-        _ => return Ok(()),
+    let tables = KINDS.map(|(file, _)| fs::read_to_string(file).unwrap_or_default());
+    let ranges = tables.each_ref().map(|table| ranges_of(table, geteuid().as_raw()));
+    let [uids, gids] = if geteuid().is_root() {
+        [root_maps(&ranges[0], &tables[0])?, root_maps(&ranges[1], &tables[1])?]
+    } else if ranges.iter().any(Vec::is_empty) || !can_run_newuidmap() {
+        return Ok(own);
+    } else {
+        let [uids, gids] = ranges;
+        [user_maps(geteuid().as_raw(), &uids), user_maps(getegid().as_raw(), &gids)]
     };
-    (options.uid_map, options.gid_map) = (uids, gids);
-    Ok(())
-}
-
-fn map(inside: u32, (outside, count): (u32, u32)) -> IdMap {
-    IdMap { inside, outside, count: count.min(COUNT - inside) }
-}
-
-/// The caller's first range in the text of subuid(5) or subgid(5), by name or by number.
-fn subordinate(text: &str, uid: u32) -> Option<(u32, u32)> {
-    let name = match uid {
-        0 => Some("root".into()), // needs no look-up
-        _ => User::from_uid(uid.into()).ok().flatten().map(|user| user.name),
-    };
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let owner = fields.next()?;
-        let ours = Some(owner) == name.as_deref() || owner == uid.to_string();
-        ours.then(|| Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?)))?
-    })
-}
-
-/// Whether root here can give those ids away: in another container it may have but a few.
-fn mapped_here() -> bool {
-    let maps = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    maps.lines().any(|line| {
-        let numbers: Vec<u64> =
-            line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        matches!(numbers[..], [inside, _, count] if inside == 0 && count > u64::from(FIRST + COUNT))
-    })
-}
-
-fn installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).exists())
+    let given = uids.iter().all(is_mapped_here) && gids.iter().all(is_mapped_here);
+    Ok(if given || !geteuid().is_root() { Ids { uids, gids } } else { own })
 }
 
 /// An ordinary user goes on in a user namespace that has these ids, each standing for itself, and
-/// from there may give them to the container. Its network namespace plays the host's, as in chapter
-/// 07.
-fn stand_in(maps: &[Vec<IdMap>; 2]) -> Result<()> {
-    let (ready, unshared) = pipe().context("pipe")?;
-    let launcher = getpid().to_string();
-    // SAFETY: this process has one thread.
-    match unsafe { fork() }.context("fork")? {
-        ForkResult::Child => {
-            drop(unshared);
-            let done = give(ready, &launcher, maps);
-            // SAFETY: ends this process without the launcher's exit handlers.
-            unsafe { libc::_exit(done.map_or(1, |()| 0)) }
-        }
-        ForkResult::Parent { child } => {
-            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-                .context("unshare CLONE_NEWUSER | CLONE_NEWNET")?;
-            drop(unshared);
-            match waitpid(child, None).context("waitpid")? {
-                WaitStatus::Exited(_, 0) => Ok(()),
-                _ => Err(Failure::new(
-                    "newuidmap and newgidmap refused the ids of /etc/subuid and /etc/subgid",
-                )
-                .into()),
-            }
-        }
-    }
-}
-
+/// from there may give them to the container. Its network namespace stands in for the host's, as in
+/// chapter 07.
+///
 /// Only newuidmap(1), which is set-user-ID root, may give an ordinary user's namespace more than
-/// one id, and only from outside: so this is run by a process that stayed there, as soon as the
-/// other one has left.
-fn give(mut ready: PipeReader, launcher: &str, maps: &[Vec<IdMap>; 2]) -> Result<()> {
-    ready.read_to_end(&mut Vec::new())?;
-    for (program, maps) in ["newuidmap", "newgidmap"].iter().zip(maps) {
-        let triples = maps
-            .iter()
-            .flat_map(|map| [map.outside, map.outside, map.count])
-            .map(|id| id.to_string());
-        let status = Command::new(program).arg(launcher).args(triples).status()?;
-        anyhow::ensure!(status.success(), "{program}");
+/// one id, and only from outside. So both programs are started before this process leaves.
+///
+/// # Errors
+/// One of the two programs refuses.
+pub fn stand_in(ids: &Ids) -> Result<()> {
+    let several = ids.uids.len() > 1 || ids.uids.iter().any(|map| map.count > 1);
+    if geteuid().is_root() || !several || ids.uids[0].outside != geteuid().as_raw() {
+        return Ok(());
     }
-    Ok(())
+    let mappings = [(KINDS[0].1, &ids.uids), (KINDS[1].1, &ids.gids)];
+    let launcher = getpid().to_string();
+    let start = |(program, maps): (&'static str, &Vec<IdMap>)| {
+        let gate = Gate::new()?;
+        let run = |_: &_| gate.wait().and_then(|()| map_from_outside(program, &launcher, maps));
+        Ok((pid::spawn(&pid::clone_args(&[]), run)?, gate))
+    };
+    let helpers = mappings.map(start).into_iter().collect::<Result<Vec<_>>>()?;
+    let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
+    unshare(flags).tried(Operation::namespaces(flags), "unshare CLONE_NEWUSER | CLONE_NEWNET")?;
+    helpers.iter().try_for_each(|(_, gate)| gate.open())?; // they run side by side
+    let codes = helpers.into_iter().map(|(helper, _)| helper.wait()).collect::<Result<Vec<_>>>()?;
+    if codes.iter().all(|code| *code == ExitCode::SUCCESS) {
+        return Ok(());
+    }
+    let what = "newuidmap and newgidmap refused the ids of /etc/subuid and /etc/subgid";
+    Err(Failure::new(what).of(Operation::RunNewuidmap).into())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn map_from_outside(program: &str, launcher: &str, maps: &[IdMap]) -> Result<Infallible> {
+    let path = find(program).with_context(|| format!("find {program}"))?;
+    let triples = maps.iter().flat_map(|map| [map.outside, map.outside, map.count]);
+    let words = [program.to_owned(), launcher.to_owned()].into_iter();
+    let words = words.chain(triples.map(|id| id.to_string())).map(CString::new);
+    let path = CString::new(path.into_os_string().into_encoded_bytes())?;
+    execv(&path, &words.collect::<Result<Vec<_>, _>>()?).with_context(|| format!("run {program}"))
+}
 
-    #[test]
-    fn a_range_is_found_by_number_and_by_name() {
-        assert_eq!(subordinate("4711:100000:65536\n", 4711), Some((100_000, 65_536)));
-        assert_eq!(subordinate("root:200000:7\n", 0), Some((200_000, 7)));
-        assert_eq!(subordinate("other:1:2\nroot:x:7\n", 0), None);
-    }
+/// Finds a program as execvp(3) does, also where PATH is not set.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin:/usr/sbin:/sbin".into());
+    which::which_in(program, Some(path), "/").ok()
+}
 
-    #[test]
-    fn there_are_65536_ids_inside() {
-        assert_eq!(map(1, (100_000, 65_536)).count, 65_535);
-        assert_eq!(map(0, (FIRST, COUNT)).count, COUNT);
+/// A set-user-ID program has no more rights than its caller under a tracer such as strace(1), and
+/// after no_new_privs.
+fn can_run_newuidmap() -> bool {
+    if find("newuidmap").is_none() || find("newgidmap").is_none() {
+        return false;
     }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let traced =
+        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"));
+    let powerless = traced || prctl::get_no_new_privs().unwrap_or(false);
+    if powerless {
+        common::print_stderr(
+            "warning: newuidmap has no rights under a tracer or after no_new_privs; the container \
+             has one id instead of 65536",
+        );
+    }
+    !powerless
+}
+
+/// Whether this process can give those ids away: in another container root may have only a few.
+fn is_mapped_here(map: &IdMap) -> bool {
+    let table = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    table.lines().any(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|it| it.parse().ok()).collect();
+        let end = u64::from(map.outside) + u64::from(map.count);
+        matches!(numbers[..], [first, _, count] if first <= map.outside.into() && end <= first + count)
+    })
 }

@@ -3,17 +3,21 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
+use common::{Operation, Tried};
 use libc::c_int;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, setgroups};
 use procfs::process::{Namespace, Process, Status};
+use user::{IdMap, Ids};
 
 use super::running::Container;
-use crate::confine::{capabilities, inheritance, seccomp};
+use crate::confine::capabilities::{self, Sets};
+use crate::confine::{inheritance, seccomp};
 
 /// All kinds there are, by their names in /proc/PID/ns and their flags. (For the last libc has no
 /// name.)
@@ -68,24 +72,56 @@ fn pidfd_open(process: &Process) -> Result<OwnedFd> {
     process.stat().map(|_| fd).context("it has ended")
 }
 
-/// Takes on the ids of process 1, as they are inside.
-pub fn ids(container: &Container) -> Result<()> {
-    become_member(container)?; // again: here an ordinary user may, if the container has a range of ids
-    let status = status(container)?;
-    inheritance::take_ids(Uid::from_raw(status.ruid), Gid::from_raw(status.rgid))
+/// The ids of a container, as they are outside.
+pub fn ids(container: &Container) -> Result<Ids> {
+    let read = |file: &str| {
+        let path = format!("/proc/{}/{file}", container.init.pid);
+        let text = fs::read_to_string(&path)
+            .tried(Operation::JoinContainer, format_args!("read {path}"))?;
+        Ok::<_, anyhow::Error>(text.lines().filter_map(map).collect())
+    };
+    Ok(Ids { uids: read("uid_map")?, gids: read("gid_map")? })
 }
 
-/// Gives up every capability that process 1 has not, and goes behind the same filter. The rest but
-/// executes.
-pub fn rights(container: &Container) -> Result<()> {
+fn map(line: &str) -> Option<IdMap> {
+    let mut numbers = line.split_whitespace().filter_map(|number| number.parse().ok());
+    Some(IdMap { inside: numbers.next()?, outside: numbers.next()?, count: numbers.next()? })
+}
+
+/// What process 1 has and may do: a process that enters gets no more.
+pub struct Rights {
+    uid: Uid,
+    gid: Gid,
+    sets: Sets,
+    filtered: bool,
+}
+
+/// Reads them. The ids are as they are inside, because the reader is there already.
+pub fn rights(container: &Container) -> Result<Rights> {
     let status = status(container)?;
     let bounding = status.capbnd.context("/proc/PID/status without CapBnd")?;
-    let kept = caps::all().into_iter().filter(|capability| bounding & capability.bitmask() != 0);
-    capabilities::keep(&kept.collect())?; // all five sets are the same
-    seccomp::no_new_privs()?;
-    match status.seccomp {
-        Some(0) => Ok(()), // it was started with --seccomp off
-        _ => seccomp::load_default(),
+    let set = |bits: u64| caps::all().into_iter().filter(|it| bits & it.bitmask() != 0).collect();
+    Ok(Rights {
+        uid: Uid::from_raw(status.ruid),
+        gid: Gid::from_raw(status.rgid),
+        sets: Sets { held: set(status.capprm), bounding: set(bounding) },
+        filtered: status.seccomp != Some(0), // 0: it was started with --seccomp off
+    })
+}
+
+impl Rights {
+    /// Takes on the ids of process 1.
+    pub fn take_ids(&self, container: &Container) -> Result<()> {
+        become_member(container)?; // again: here an ordinary user may, if there is a range of ids
+        inheritance::take_ids(self.uid, self.gid)
+    }
+
+    /// Gives up every capability that process 1 has not, and goes behind the same filter. What is
+    /// left to do is to execute the command.
+    pub fn keep_only(&self) -> Result<()> {
+        capabilities::limit(&self.sets)?;
+        seccomp::no_new_privs()?;
+        if self.filtered { seccomp::load(&self.sets.bounding) } else { Ok(()) }
     }
 }
 

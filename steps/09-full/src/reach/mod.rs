@@ -4,4 +4,5 @@ pub mod groups;
 pub mod join;
 pub mod name;
 pub mod publish;
+mod registry;
 pub mod running;

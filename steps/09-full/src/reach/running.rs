@@ -1,67 +1,92 @@
-//! Which containers run: who holds a name, and what /proc shows of the processes below.
+//! Which containers run: the processes that hold a name, and what /proc shows of those below them.
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use common::Failure;
-use nix::unistd::getuid;
+use nix::unistd::{Uid, User, geteuid};
 use procfs::process::Process;
 use procfs::{Current, Uptime};
 
-use super::name::{self, Entry};
+use super::publish::Port;
+use super::registry::{Entry, Holder, Registry};
 
 /// A container that runs.
 pub struct Container {
     /// Its name.
     pub name: String,
-    /// User id of who started it.
+    /// Id of the user that started it.
     pub owner: u32,
     /// The process that started it and waits for its end.
     pub launcher: Process,
     /// Its process 1, by its number outside.
     pub init: Process,
+    entry: Entry,
 }
 
-/// All containers whose names are held in this network namespace.
-pub fn all() -> Result<impl Iterator<Item = Container>> {
-    Ok(name::entries()?.into_iter().filter_map(container))
+/// The containers that the caller may know of: an ordinary user their own, root those of others,
+/// too. A container in a PID namespace that we cannot see into is not among them.
+///
+/// # Errors
+/// /proc shows another PID namespace: its numbers would mean other processes than ours do.
+pub fn all() -> Result<Vec<Container>> {
+    ensure_own_proc()?;
+    let containers = |registry: &Registry| -> Vec<Container> {
+        registry.names().filter_map(|name| container(registry, name)).collect()
+    };
+    Ok(Registry::all().iter().flat_map(containers).collect())
 }
 
-/// Somebody may hold a name for a launcher that is not theirs, or for none: neither is one.
-fn container(entry: Entry) -> Option<Container> {
-    let launcher = Process::new(entry.launcher).ok()?;
+/// The names of those that run in another PID namespace.
+pub fn elsewhere() -> Vec<String> {
+    let names = |registry: &Registry| -> Vec<String> {
+        let elsewhere = |name: &String| registry.holder(name) == Some(Holder::Elsewhere);
+        registry.names().filter(elsewhere).collect()
+    };
+    Registry::all().iter().flat_map(names).collect()
+}
+
+/// An entry is as true as its user made it: the kernel is asked for each process.
+fn container(registry: &Registry, name: String) -> Option<Container> {
+    let holder = registry.holder(&name)?;
+    let Holder::Process(pid) = holder else { return None };
+    let launcher = Process::new(pid).ok()?;
     let status = launcher.status().ok()?;
-    // The first process of a PID namespace has the number 1 there, besides those that the launcher
+    // The open directory in /proc is that of the holder if the number still is the holder's.
+    let same = registry.holder(&name) == Some(holder) && status.ruid == registry.owner;
+    // The first process of a PID namespace has the number 1 there, after those that the launcher
     // has, too.
     let first = |child: &Process| {
         let numbers = child.status().ok().and_then(|status| status.nspid).unwrap_or_default();
         numbers.last() == Some(&1) && Some(numbers.len()) > status.nspid.as_ref().map(Vec::len)
     };
     let init = children(&launcher).ok()?.into_iter().find(first)?;
-    (status.ruid == entry.owner).then_some(Container {
-        name: entry.name,
-        owner: entry.owner,
-        launcher,
-        init,
-    })
+    let entry = registry.read(&name)?;
+    same.then_some(Container { name, owner: registry.owner, launcher, init, entry })
 }
 
-/// The container of that name, one's own before those of others; or the one whose process 1 has
-/// that number.
+/// Returns the caller's container of that name, or the one whose process 1 has that number, which
+/// may be another user's.
 pub fn find(which: &str) -> Result<Container> {
-    let mut found: Vec<_> =
-        all()?.filter(|it| it.name == which || it.init.pid.to_string() == which).collect();
-    if found.iter().any(|container| container.owner == getuid().as_raw()) {
-        found.retain(|container| container.owner == getuid().as_raw());
-    }
-    match (found.pop(), found.len()) {
-        (Some(container), 0) => Ok(container),
-        (None, _) => Err(Failure::new(format!("no container {which} is running")).into()),
-        _ => bail!(
-            "several users have a container {which}: name it by the number that `containers` shows"
-        ),
+    let own = |it: &Container| it.owner == geteuid().as_raw() && it.name == which;
+    let found = all()?.into_iter().find(|it| own(it) || it.init.pid.to_string() == which);
+    found.map_or_else(|| not_found(which), Ok)
+}
+
+/// A name that another user chose must not decide where root goes.
+fn not_found(which: &str) -> Result<Container> {
+    let failure = Failure::new(format!("no container {which} is running"));
+    match all()?.into_iter().find(|it| it.name == which) {
+        Some(it) => bail!(failure.hint(format!(
+            "user {} has one of that name, with process 1 {}: only this number reaches it",
+            it.user(),
+            it.init.pid
+        ))),
+        None if elsewhere().iter().any(|name| name == which) => {
+            bail!(failure.hint("it runs in another PID namespace, and is reached from there"))
+        }
+        None => bail!(failure),
     }
 }
 
@@ -83,26 +108,35 @@ impl Container {
         Ok(now.saturating_sub(Duration::from_secs(since)))
     }
 
+    /// The name of the user that started it, or the id of one without a name.
+    pub fn user(&self) -> String {
+        let user = User::from_uid(Uid::from_raw(self.owner)).ok().flatten();
+        user.map_or(self.owner.to_string(), |user| user.name)
+    }
+
     /// Its own address, once it has one.
     pub fn address(&self) -> Option<Ipv4Addr> {
-        address(self.init.pid)
+        self.entry.address
+    }
+
+    /// The ports of the host that lead into it.
+    pub fn ports(&self) -> &[Port] {
+        &self.entry.ports
+    }
+
+    /// Its root filesystem, as its user typed it.
+    pub fn rootfs(&self) -> &str {
+        &self.entry.rootfs
     }
 }
 
-/// The address of the network namespace in which process `pid` is, by its routing table: loopback's
-/// aside, the only one that is local there.
-pub fn address(pid: i32) -> Option<Ipv4Addr> {
-    let table = fs::read_to_string(format!("/proc/{pid}/net/fib_trie")).ok()?;
-    let mut leaf = None;
-    table.lines().map(str::trim).find_map(|line| match line.strip_prefix("|-- ") {
-        Some(address) => {
-            leaf = address.parse().ok();
-            None
-        }
-        None => {
-            leaf.filter(|address: &Ipv4Addr| line == "/32 host LOCAL" && !address.is_loopback())
-        }
-    })
+/// A process has one number in each PID namespace, from that of /proc to its own.
+fn ensure_own_proc() -> Result<()> {
+    let status =
+        Process::myself().and_then(|own| own.status()).context("read /proc/self/status")?;
+    let numbers = status.nspid.map_or(1, |numbers| numbers.len());
+    ensure!(numbers == 1, "/proc shows the processes of another PID namespace than ours");
+    Ok(())
 }
 
 fn children(process: &Process) -> Result<Vec<Process>> {

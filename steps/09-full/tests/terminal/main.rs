@@ -8,7 +8,7 @@ use std::time::Duration;
 
 mod session;
 
-use session::{Case, Session, claim, code, property};
+use session::{Case, Session, code, holds, introduces};
 
 const CTRL_C: &str = "\x03";
 const CTRL_Z: &str = "\x1a";
@@ -20,12 +20,12 @@ fn tiocsti() -> bool {
 
 #[test]
 fn nothing_of_the_users_terminal_is_inside() {
-    claim(|case| {
+    introduces(|case| {
         let mut session = case.start(&["sh", "-c", "echo ready; exec sleep 30"]);
         assert!(session.shows("ready"));
         (0..3).all(|number| session.payloads(number) != session.terminal())
     });
-    claim(|case| {
+    introduces(|case| {
         let mut session = case.start_without_input(&["sh", "-c", "echo ready; exec sleep 30"]);
         assert!(session.shows("ready"));
         (0..3).all(|number| session.payloads(number) != session.terminal())
@@ -34,9 +34,9 @@ fn nothing_of_the_users_terminal_is_inside() {
 
 #[test]
 fn the_terminal_has_its_name_inside_and_can_be_opened_by_it() {
-    claim(|case| case.run(&["tty"]) == ("/dev/pts/0\r\n".into(), 0));
+    introduces(|case| case.run(&["tty"]) == ("/dev/pts/0\r\n".into(), 0));
     let everywhere = "for name in tty console pts/0; do echo $name > /dev/$name; done";
-    property(|case| case.run(&["sh", "-c", everywhere]).0 == "tty\r\nconsole\r\npts/0\r\n");
+    holds(|case| case.run(&["sh", "-c", everywhere]).0 == "tty\r\nconsole\r\npts/0\r\n");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn nobody_inside_types_on_the_users_terminal() {
         return eprintln!("skipped: dev.tty.legacy_tiocsti is off, and nobody can");
     }
     for start in [Case::start, Case::start_without_input] {
-        claim(|case| {
+        introduces(|case| {
             let mut session = start(case, &["typist", "echo you have been had"]);
             session.end();
             session.typed_ahead() == 0
@@ -55,7 +55,7 @@ fn nobody_inside_types_on_the_users_terminal() {
 
 #[test]
 fn without_a_terminal_the_container_does_not_get_at_the_users() {
-    claim(|case| {
+    introduces(|case| {
         let mut session =
             Session::start(case.command(&["sh", "-c", "echo > /dev/tty"]), |command| {
                 command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -66,7 +66,7 @@ fn without_a_terminal_the_container_does_not_get_at_the_users() {
 
 #[test]
 fn the_size_is_there_from_the_start_and_follows() {
-    property(|case| {
+    holds(|case| {
         let watch = "trap 'stty size; exit 5' WINCH; stty size; while :; do sleep 0.02; done";
         let mut session = case.start(&["sh", "-c", watch]);
         assert!(session.shows("24 80"));
@@ -77,7 +77,7 @@ fn the_size_is_there_from_the_start_and_follows() {
 
 #[test]
 fn a_shell_inside_has_job_control() {
-    property(|case| {
+    holds(|case| {
         let mut session = case.start(&["bash", "--norc", "--noediting", "-i"]);
         session.press("sleep 100\n");
         assert!(session.runs("sleep"));
@@ -101,7 +101,7 @@ fn a_shell_inside_has_job_control() {
 
 #[test]
 fn ctrl_c_ends_a_payload_that_is_no_shell() {
-    property(|case| {
+    holds(|case| {
         let mut session = case.start(&["sh", "-c", "echo ready; exec sleep 100"]);
         assert!(session.shows("ready"));
         session.press(CTRL_Z); // nobody inside could continue it: ignored
@@ -112,7 +112,7 @@ fn ctrl_c_ends_a_payload_that_is_no_shell() {
 
 #[test]
 fn the_users_terminal_is_raw_meanwhile_and_afterwards_as_before() {
-    claim(|case| {
+    introduces(|case| {
         let mut session = case.start(&["sh", "-c", "echo ready; read line"]);
         let before = session.settings();
         assert!(session.shows("ready"));
@@ -122,7 +122,7 @@ fn the_users_terminal_is_raw_meanwhile_and_afterwards_as_before() {
         session.settings() == before && meanwhile != before
     });
     for end in ["exit 0", "kill -KILL $$", "exec no-such-program"] {
-        property(|case| {
+        holds(|case| {
             let mut session = case.start(&["sh", "-c", end]);
             let before = session.settings();
             session.end();
@@ -130,7 +130,7 @@ fn the_users_terminal_is_raw_meanwhile_and_afterwards_as_before() {
         });
     }
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1] {
-        property(|case| {
+        holds(|case| {
             let mut session = case.start(&["sh", "-c", "echo ready; exec sleep 100"]);
             let before = session.settings();
             assert!(session.shows("ready"));
@@ -142,7 +142,7 @@ fn the_users_terminal_is_raw_meanwhile_and_afterwards_as_before() {
 
 #[test]
 fn all_of_the_output_arrives() {
-    property(|case| {
+    holds(|case| {
         let mut session =
             case.start(&["sh", "-c", "head -c 1048576 /dev/zero | tr '\\0' x; echo last"]);
         sleep(Duration::from_millis(300)); // nobody reads yet
@@ -150,20 +150,20 @@ fn all_of_the_output_arrives() {
         session.shown.bytes().filter(|&byte| byte == b'x').count() == 1048576
             && session.shown.ends_with("last\r\n")
     });
-    property(|case| {
+    holds(|case| {
         let mut session = case.start(&["sh", "-c", "head -c 24000 /dev/zero | tr '\\0' x"]); // more than a terminal keeps
         sleep(Duration::from_millis(300));
         session.end();
         session.shown.len() == 24000
     });
-    property(|case| {
+    holds(|case| {
         (0..20).all(|_| case.run(&["echo", "last words"]) == ("last words\r\n".into(), 0))
     });
 }
 
 #[test]
 fn a_terminal_that_stands_still_costs_nothing_and_can_be_left() {
-    property(|case| {
+    holds(|case| {
         let session = &mut case.start(&["yes"]);
         sleep(Duration::from_millis(500));
         let before = session.ticks();
@@ -178,7 +178,7 @@ fn a_terminal_that_stands_still_costs_nothing_and_can_be_left() {
 
 #[test]
 fn a_terminal_that_hangs_up_ends_the_payload() {
-    property(|case| {
+    holds(|case| {
         let mut session = case.start(&["sh", "-c", "echo ready; exec sleep 100"]);
         assert!(session.shows("ready"));
         session.hang_up();
@@ -188,7 +188,7 @@ fn a_terminal_that_hangs_up_ends_the_payload() {
 
 #[test]
 fn so_does_one_that_belongs_to_another_session() {
-    property(|case| {
+    holds(|case| {
         let words = ["sh", "-c", "echo ready; exec sleep 100"];
         let mut session = Session::start_elsewhere(case.command(&words), 0o666);
         assert!(session.shows("ready"));
@@ -199,7 +199,7 @@ fn so_does_one_that_belongs_to_another_session() {
 
 #[test]
 fn one_that_may_not_be_opened_again_serves_as_well() {
-    property(|case| {
+    holds(|case| {
         let mut session = Session::start_elsewhere(
             case.command(&["sh", "-c", "read word; echo $word; exit 5"]),
             0,
@@ -211,7 +211,7 @@ fn one_that_may_not_be_opened_again_serves_as_well() {
 
 #[test]
 fn a_payload_that_outlives_the_terminal_costs_nothing() {
-    property(|case| {
+    holds(|case| {
         let mut session = case.start(&["sh", "-c", "trap '' HUP; echo ready; exec sleep 100"]);
         assert!(session.shows("ready"));
         session.hang_up();
@@ -224,7 +224,7 @@ fn a_payload_that_outlives_the_terminal_costs_nothing() {
 
 #[test]
 fn the_launcher_itself_can_be_stopped_and_continued() {
-    property(|case| {
+    holds(|case| {
         let payload = "echo ready; sleep 0.5; stty size; read line; echo got $line; exit 4";
         // A shell with job control plays the user's.
         let job = r#""$@"; echo "stopped $?"; stty -a | grep -o -e '-*icanon'; fg; echo "ended $?"; exit 9"#;
@@ -244,7 +244,7 @@ fn the_launcher_itself_can_be_stopped_and_continued() {
 
 #[test]
 fn in_the_background_it_runs_without_the_keyboard() {
-    property(|case| {
+    holds(|case| {
         let job = r#""$@" & wait $!; echo "ended $?""#;
         let session =
             &mut Session::start(case.shell(job, &["echo", "from the background"]), |_| {});
@@ -256,7 +256,7 @@ fn in_the_background_it_runs_without_the_keyboard() {
 
 #[test]
 fn pipes_are_passed_on_as_they_are() {
-    property(|case| {
+    holds(|case| {
         let mut random = vec![0; 300_000];
         fs::File::open("/dev/urandom").unwrap().read_exact(&mut random).unwrap();
         let mut child =
@@ -267,11 +267,11 @@ fn pipes_are_passed_on_as_they_are() {
         writer.join().unwrap().unwrap();
         output.stdout == random
     });
-    property(|case| {
+    holds(|case| {
         let output = case.command(&["ls", "/dev/pts"]).stdin(Stdio::null()).output().unwrap();
         output.stdout == b"ptmx\n" // no terminal was made
     });
-    property(|case| {
+    holds(|case| {
         let mut session =
             Session::start(case.command(&["sh", "-c", "echo to the file; tty"]), |command| {
                 command.stdout(Stdio::piped());
@@ -285,7 +285,7 @@ fn pipes_are_passed_on_as_they_are() {
 
 #[test]
 fn a_reader_that_leaves_ends_the_writer() {
-    property(|case| {
+    holds(|case| {
         let mut child =
             case.command(&["yes"]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdout.take().unwrap().read_exact(&mut [0; 4]).unwrap();
@@ -295,7 +295,7 @@ fn a_reader_that_leaves_ends_the_writer() {
 
 #[test]
 fn closed_standard_files_do_no_harm() {
-    property(|case| {
+    holds(|case| {
         let mut closed = case.command(&["sh", "-c", "exit 7"]);
         session::close_standard_files(&mut closed);
         code(closed.status().unwrap()) == 7
@@ -313,7 +313,7 @@ fn signals_to_the_launcher_reach_the_payload() {
         let trap =
             format!("trap 'echo trapped; exit 7' {name}; echo ready; while :; do sleep 0.02; done");
         for start in [Case::start, Case::start_without_input] {
-            claim(|case| {
+            introduces(|case| {
                 let mut session = start(case, &["sh", "-c", &trap]);
                 assert!(session.shows("ready"));
                 session.signal(number);
@@ -327,7 +327,7 @@ fn signals_to_the_launcher_reach_the_payload() {
 fn ctrl_c_comes_once_whatever_standard_input_is() {
     let count = "trap 'echo signal' INT; echo ready; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do sleep 0.02; done";
     for start in [Case::start, Case::start_without_input] {
-        property(|case| {
+        holds(|case| {
             let mut session = start(case, &["sh", "-c", count]);
             assert!(session.shows("ready"));
             session.press(CTRL_C);
@@ -340,7 +340,7 @@ fn ctrl_c_comes_once_whatever_standard_input_is() {
 #[test]
 fn ctrl_c_reaches_all_of_the_foreground() {
     for start in [Case::start, Case::start_without_input] {
-        property(|case| {
+        holds(|case| {
             let mut session = start(case, &["sh", "-c", "sleep 100; echo after it"]);
             assert!(session.runs("sleep"));
             session.press(CTRL_C);
@@ -352,7 +352,7 @@ fn ctrl_c_reaches_all_of_the_foreground() {
 #[test]
 fn a_signal_ends_the_launcher_at_every_moment_of_its_start() {
     for start in [Case::start, Case::start_without_input] {
-        property(|case| {
+        holds(|case| {
             (0..20).all(|moment| {
                 let mut session = start(case, &["sleep", "100"]);
                 let before = session.settings();
@@ -366,7 +366,7 @@ fn a_signal_ends_the_launcher_at_every_moment_of_its_start() {
 
 #[test]
 fn the_payload_starts_with_no_signal_blocked() {
-    property(|case| {
+    holds(|case| {
         case.run(&["grep", "SigBlk", "/proc/self/status"])
             .0
             .trim_end()

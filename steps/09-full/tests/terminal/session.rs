@@ -9,7 +9,6 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Once;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -35,8 +34,8 @@ pub struct Case {
 }
 
 /// Holds of 09-full, whoever starts it, and not of 08-cgroup, which has no terminal of its own.
-pub fn claim(check: impl Fn(Case) -> bool) {
-    property(&check);
+pub fn introduces(check: impl Fn(Case) -> bool) {
+    holds(&check);
     for uid in identities() {
         let before = Case { step: "08-cgroup", uid };
         assert!(!check(before), "proves nothing: holds of {before:?}, too");
@@ -44,7 +43,7 @@ pub fn claim(check: impl Fn(Case) -> bool) {
 }
 
 /// Holds of 09-full, whoever starts it.
-pub fn property(check: impl Fn(Case) -> bool) {
+pub fn holds(check: impl Fn(Case) -> bool) {
     for uid in identities() {
         let case = Case { step: "09-full", uid };
         assert!(check(case), "{case:?}");
@@ -64,16 +63,10 @@ fn there() -> &'static Path {
     if geteuid().is_root() { Path::new("/mnt") } else { target() }
 }
 
-fn rootfs() {
-    static MADE: Once = Once::new();
-    MADE.call_once(|| {
-        if !target().join("rootfs/host/usr/local/bin/typist").exists() {
-            let made = Command::new(target().join("debug/rootfs"))
-                .output()
-                .expect("cargo build --workspace");
-            assert!(made.status.success(), "{made:?}");
-        }
-    });
+/// The root filesystem of all tests: root's tests show it in the place of the directory that it is
+/// in, which nobody else can enter.
+fn rootfs() -> PathBuf {
+    if geteuid().is_root() { there().join("tests") } else { harness::rootfs().unwrap() }
 }
 
 impl Case {
@@ -96,25 +89,25 @@ impl Case {
     /// Adds the arguments. Root's tests lend the target directory to the ordinary user, and spare
     /// the machine's network.
     fn prepare(self, mut command: Command, words: &[&str]) -> Command {
-        rootfs();
-        command.arg(there().join("rootfs/host")).args(words).current_dir("/");
+        let tree = harness::rootfs().unwrap();
+        command.arg(rootfs()).args(words).current_dir("/");
         command.env("TERM", "dumb").env("PS1", "$ ").env("RUST_BACKTRACE", "0");
         // SAFETY: the closure runs in a child with one thread and makes system calls.
-        unsafe { command.pre_exec(move || Ok(self.begin()?)) };
+        unsafe { command.pre_exec(move || Ok(self.begin(&tree)?)) };
         command
     }
 
     /// Who runs the tests in the background has Ctrl-C ignored (sh(1)), and that would be
     /// inherited.
-    fn begin(self) -> nix::Result<()> {
+    fn begin(self, tree: &Path) -> nix::Result<()> {
         for ignored in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
             // SAFETY: SIG_DFL runs no code.
             unsafe { signal(ignored, SigHandler::SigDfl) }?;
         }
-        if geteuid().is_root() { self.become_user() } else { Ok(()) }
+        if geteuid().is_root() { self.become_user(tree) } else { Ok(()) }
     }
 
-    fn become_user(self) -> nix::Result<()> {
+    fn become_user(self, tree: &Path) -> nix::Result<()> {
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
         mount(
             None::<&str>,
@@ -124,6 +117,7 @@ impl Case {
             None::<&str>,
         )?;
         mount(Some(target()), "/mnt", None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        mount(Some(tree), "/mnt/tests", None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
         setgroups(&[])?;
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.uid));
         setresgid(gid, gid, gid)?;

@@ -16,8 +16,8 @@ pub fn cgroups() -> Vec<Provocation> {
             "own 'v2 \"echo 7 > cgroup.procs; touch cgroup.type\"' 08-cgroup --pids 9 $ROOTFS true",
         )
         .only(Root),
-        provoke("groups-of-others", "own v2 refuse $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true"),
-        provoke("groups-of-root", "own v1 refuse $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true"),
+        provoke("groups-of-others", "own v2 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true"),
+        provoke("groups-of-root", "own v1 inject-errno $MKDIR=EACCES -- 08-cgroup --pids 9 $ROOTFS true"),
         provoke(
             "groups-of-root",
             "[ ! -e /sys/fs/cgroup/cgroup.controllers ] || skip 'cgroup v2'; 08-cgroup --pids 9 $ROOTFS true",
@@ -25,14 +25,14 @@ pub fn cgroups() -> Vec<Provocation> {
         .only(User),
         provoke("groups-read-only", "own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup --pids 9 $ROOTFS true")
             .cured_by("own 'v1; mount -o remount,ro /sys/fs/cgroup' 08-cgroup $ROOTFS true"),
-        provoke("groups-too-many", "own v1 refuse $MKDIR=EAGAIN -- 08-cgroup --pids 9 $ROOTFS true"),
-        provoke("groups-used-up", "own v1 refuse $MKDIR=ENOSPC -- 08-cgroup --pids 9 $ROOTFS true"),
+        provoke("groups-too-many", "own v1 inject-errno $MKDIR=EAGAIN -- 08-cgroup --pids 9 $ROOTFS true"),
+        provoke("groups-used-up", "own v1 inject-errno $MKDIR=ENOSPC -- 08-cgroup --pids 9 $ROOTFS true"),
         // Five bytes are written once, `+pids`; with root's ids the line of a map would have as
         // many.
-        provoke("group-busy", "own v2 refuse write:2:5=EBUSY -- 08-cgroup --pids 9 $ROOTFS true").only(User),
-        provoke("group-realtime", "OWN=--net; own v2 refuse write:2:4=EINVAL -- 08-cgroup --cpus 0.5 $ROOTFS true")
+        provoke("group-busy", "own v2 inject-errno write:2:5=EBUSY -- 08-cgroup --pids 9 $ROOTFS true").only(User),
+        provoke("group-realtime", "OWN=--net; own v2 inject-errno write:2:4=EINVAL -- 08-cgroup --cpus 0.5 $ROOTFS true")
             .only(Root),
-        provoke("group-threaded", "own v2 refuse write:2:5=EOPNOTSUPP -- 08-cgroup --pids 9 $ROOTFS true").only(User),
+        provoke("group-threaded", "own v2 inject-errno write:2:5=EOPNOTSUPP -- 08-cgroup --pids 9 $ROOTFS true").only(User),
         provoke("memory-refused", "prlimit --as=100000000 mem-hog 1G").cured_by("prlimit --as=100000000 mem-hog 8M"),
         provoke(
             "quota-above",
@@ -49,18 +49,18 @@ pub fn anything() -> Vec<Provocation> {
     vec![
         provoke(
             "call-wsl",
-            "own 'show 4.4.0-19041-Microsoft /proc/sys/kernel/osrelease' refuse pipe2=ENOSYS -- 05-user $ROOTFS true",
+            "own 'show 4.4.0-19041-Microsoft /proc/sys/kernel/osrelease' inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true",
         ),
-        provoke("call-filtered", "refuse openat2=ENOSYS -- 06-mount $ROOTFS true"),
+        provoke("call-filtered", "inject-errno openat2=ENOSYS -- 06-mount $ROOTFS true"),
         provoke(
             "call-too-new",
             "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
-                refuse pipe2=ENOSYS -- 05-user $ROOTFS true",
+                inject-errno pipe2=ENOSYS -- 05-user $ROOTFS true",
         ),
         provoke(
             "selinux",
             "own 'mount -t tmpfs none /sys/fs; mkdir /sys/fs/selinux; echo 1 > /sys/fs/selinux/enforce' \
-                refuse pipe2=EACCES -- 05-user $ROOTFS true",
+                inject-errno pipe2=EACCES -- 05-user $ROOTFS true",
         ),
         provoke("files-limit", "prlimit --nofile=4 05-user $ROOTFS true")
             .cured_by("ulimit -n 1024; 05-user $ROOTFS true"),

@@ -6,9 +6,9 @@ use super::{Provocation, provoke};
 
 pub fn complete() -> Vec<Provocation> {
     vec![
-        provoke("keys-used-up", "refuse keyctl=EDQUOT -- 09-full $ONE $ROOTFS true"),
-        provoke("seccomp-not-built", "refuse seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true")
-            .cured_by("refuse seccomp:0:1=EINVAL -- 09-full $ONE --seccomp off $ROOTFS true"),
+        provoke("keys-used-up", "inject-errno keyctl=EDQUOT -- 09-full $ONE $ROOTFS true"),
+        provoke("seccomp-not-built", "inject-errno seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true")
+            .cured_by("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE --seccomp off $ROOTFS true"),
         provoke("volume-absent", "09-full --volume /no/such:/tmp $ROOTFS true"),
         provoke("volume-file-and-directory", "09-full --volume /etc/passwd:/tmp $ROOTFS true")
             .cured_by("09-full --volume /etc:/tmp $ROOTFS true"),
@@ -28,13 +28,13 @@ pub fn complete() -> Vec<Provocation> {
             enter of-root true; code=$?; kill $!; wait $!; exit $code",
         )
         .only(Root),
-        provoke("no-strict-mode", "refuse $MKDIR=EPERM -- seccomp-demo strict")
-            .cured_by("refuse $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]"),
+        provoke("no-strict-mode", "inject-errno $MKDIR=EPERM -- seccomp-demo strict")
+            .cured_by("inject-errno $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]"),
         provoke("no-terminal", "typist hello"),
         provoke(
             "no-typing",
             "command -v script >/dev/null || skip 'script(1) is not installed'
-            script -qec 'refuse ioctl:1:0x5412=EIO -- typist hello' /dev/null",
+            script -qec 'inject-errno ioctl:1:0x5412=EIO -- typist hello' /dev/null",
         ),
     ]
 }

@@ -21,8 +21,8 @@ pub fn queues() -> Vec<Provocation> {
         ),
         provoke("queue-closed", "own '' queue send /two/slashes x").cured_by("own '' queue send /mine x"),
         provoke("queue-bytes", "own '' prlimit --msgqueue=1 queue send /one x"),
-        provoke("queue-limit", "own '' refuse mq_open=ENOSPC -- queue send /one x"),
-        provoke("queue-limit", "own '' refuse msgget=ENOSPC -- queue send 7 x"),
+        provoke("queue-limit", "own '' inject-errno mq_open=ENOSPC -- queue send /one x"),
+        provoke("queue-limit", "own '' inject-errno msgget=ENOSPC -- queue send 7 x"),
     ]
 }
 
@@ -58,10 +58,10 @@ pub fn ids() -> Vec<Provocation> {
                 09-full $ROOTFS true",
         )
         .only(User),
-        provoke("idmap-too-old", "refuse mount_setattr=ENOSYS -- 09-full $ROOTFS true")
+        provoke("idmap-too-old", "inject-errno mount_setattr=ENOSYS -- 09-full $ROOTFS true")
             .only(Root)
             .code(0),
-        provoke("idmap-filesystem", "refuse mount_setattr=EINVAL -- 09-full $ROOTFS true")
+        provoke("idmap-filesystem", "inject-errno mount_setattr=EINVAL -- 09-full $ROOTFS true")
             .only(Root)
             .code(0),
     ]

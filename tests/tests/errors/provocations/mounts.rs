@@ -10,11 +10,11 @@ pub fn mounts() -> Vec<Provocation> {
         provoke("sys-covered", "own 'mount -t tmpfs none /sys/kernel' 07-net $ROOTFS true")
             .cured_by("own 'mount -t tmpfs none /sys/kernel' 06-mount $ROOTFS true"),
         provoke("pivot-impossible", "06-mount / true"),
-        provoke("filesystem-unknown", "refuse mount:3:0xa=ENODEV -- 06-mount $ROOTFS true"),
-        provoke("mounts-limit", "refuse mount:3:0x5000=ENOSPC -- 06-mount $ROOTFS true"),
-        provoke("mounts-filtered", "refuse mount:3:0x44000=EPERM -- 06-mount $ROOTFS true"),
-        provoke("mounts-filtered", "refuse pivot_root=EPERM -- 06-mount $ROOTFS true"),
-        provoke("mounts-forbidden", "refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true"),
+        provoke("filesystem-unknown", "inject-errno mount:3:0xa=ENODEV -- 06-mount $ROOTFS true"),
+        provoke("mounts-limit", "inject-errno mount:3:0x5000=ENOSPC -- 06-mount $ROOTFS true"),
+        provoke("mounts-filtered", "inject-errno mount:3:0x44000=EPERM -- 06-mount $ROOTFS true"),
+        provoke("mounts-filtered", "inject-errno pivot_root=EPERM -- 06-mount $ROOTFS true"),
+        provoke("mounts-forbidden", "inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true"),
     ]
 }
 
@@ -24,10 +24,10 @@ pub fn network() -> Vec<Provocation> {
         // has.
         provoke(
             "veth-absent",
-            "refuse sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
+            "inject-errno sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
         ),
-        provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
-        provoke("netlink-absent", "refuse socket:0:16=EAFNOSUPPORT -- containers"),
+        provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
+        provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- containers"),
         provoke(
             "address-used",
             "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true",

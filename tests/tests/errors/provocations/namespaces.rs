@@ -17,12 +17,12 @@ pub fn namespaces() -> Vec<Provocation> {
             .cured_by("unshare --user --map-root-user 05-user $ROOTFS true"),
         provoke(
             "userns-debian",
-            "own 'show 0 /proc/sys/kernel/unprivileged_userns_clone' refuse clone3=EPERM -- 05-user $ROOTFS true",
+            "own 'show 0 /proc/sys/kernel/unprivileged_userns_clone' inject-errno clone3=EPERM -- 05-user $ROOTFS true",
         ),
         provoke(
             "userns-apparmor",
             "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
-                refuse clone3=EACCES -- 05-user $ROOTFS true",
+                inject-errno clone3=EACCES -- 05-user $ROOTFS true",
         ),
         provoke(
             "userns-apparmor",
@@ -31,21 +31,21 @@ pub fn namespaces() -> Vec<Provocation> {
         provoke(
             "userns-apparmor",
             "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
-                refuse mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
+                inject-errno mount:3:0x44000=EACCES -- 06-mount $ROOTFS true",
         ),
         provoke(
             "userns-apparmor",
             "own 'show 1 /proc/sys/kernel/apparmor_restrict_unprivileged_userns' \
-                refuse sendto=EPERM -- 07-net $ROOTFS true",
+                inject-errno sendto=EPERM -- 07-net $ROOTFS true",
         ),
-        provoke("userns-filtered", "refuse clone3=EPERM -- 05-user $ROOTFS true"),
-        provoke("userns-filtered", "refuse clone3=ENOSYS clone=EPERM -- 05-user $ROOTFS true"),
-        provoke("userns-filtered", "refuse unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
-        provoke("userns-filtered", "refuse keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
+        provoke("userns-filtered", "inject-errno clone3=EPERM -- 05-user $ROOTFS true"),
+        provoke("userns-filtered", "inject-errno clone3=ENOSYS clone=EPERM -- 05-user $ROOTFS true"),
+        provoke("userns-filtered", "inject-errno unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
+        provoke("userns-filtered", "inject-errno keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
         provoke(
             "userns-forbidden",
             "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
-                refuse clone3=EPERM -- 05-user $ROOTFS true",
+                inject-errno clone3=EPERM -- 05-user $ROOTFS true",
         ),
         provoke("namespaces-not-root", "02-pid $ROOTFS true").cured_by("05-user $ROOTFS true").only(User),
         provoke("namespaces-unable", "setpriv --bounding-set=-sys_admin 02-pid $ROOTFS true")
@@ -62,13 +62,13 @@ pub fn namespaces() -> Vec<Provocation> {
         provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ONE $ROOTFS true"),
         provoke(
             "namespaces-wsl",
-            "own 'show 4.4.0-19041-Microsoft /proc/sys/kernel/osrelease' refuse clone3=EINVAL -- 05-user $ROOTFS true",
+            "own 'show 4.4.0-19041-Microsoft /proc/sys/kernel/osrelease' inject-errno clone3=EINVAL -- 05-user $ROOTFS true",
         ),
         provoke(
             "userns-not-built",
-            "own 'mount -t tmpfs none /proc/$$/ns' refuse clone3=EINVAL -- 05-user $ROOTFS true",
+            "own 'mount -t tmpfs none /proc/$$/ns' inject-errno clone3=EINVAL -- 05-user $ROOTFS true",
         ),
-        provoke("namespaces-not-built", "refuse clone3=EINVAL -- 05-user $ROOTFS true"),
+        provoke("namespaces-not-built", "inject-errno clone3=EINVAL -- 05-user $ROOTFS true"),
         provoke("processes-limit", "prlimit --nproc=1 05-user $ROOTFS true").only(User),
         provoke(
             "processes-limit",

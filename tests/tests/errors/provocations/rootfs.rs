@@ -41,7 +41,7 @@ pub fn rootfs() -> Vec<Provocation> {
             "mkdir -p $DIR/bare/proc $DIR/bare/dev; 06-mount $DIR/bare nothing 2>&1 | grep -q \
                  ^Error:.exec.nothing",
         ),
-        provoke("no-links", "refuse symlinkat=EPERM -- rootfs --to $DIR/tree"),
+        provoke("no-links", "inject-errno symlinkat=EPERM -- rootfs --to $DIR/tree"),
         provoke("disk-full", "own 'mount -t tmpfs -o size=1m none $TMP' rootfs --to $TMP/tree")
             .cured_by("rootfs --to $DIR/elsewhere"),
         provoke("disk-read-only", "own 'mount -t tmpfs -o ro none $TMP' rootfs --to $TMP/tree"),

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::mem::offset_of;
 
+use caps::CapsHashSet;
 use libc::{
     BPF_JEQ, BPF_JGE, BPF_JSET, ENOSYS, EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO,
     SECCOMP_RET_KILL_PROCESS, c_int, seccomp_data, sock_filter,
@@ -17,6 +18,7 @@ use libc::{
 use super::abi::{ABIS, Abi, NUMBERS};
 use super::allowed::ALLOWED;
 use super::checked::{CHECKED, Rule, Test};
+use super::granted;
 use super::program::{Label, Program};
 use super::refused::{ABSENT, REFUSED};
 
@@ -43,8 +45,8 @@ pub struct Range {
 
 /// The whole program. Ways into the kernel that it has no numbers for kill the process that takes
 /// them.
-pub fn compile() -> Vec<sock_filter> {
-    let table = table();
+pub fn compile(kept: &CapsHashSet) -> Vec<sock_filter> {
+    let table = table(kept);
     let mut filter = Filter::default();
     let mut dispatch = filter.program.ret(SECCOMP_RET_KILL_PROCESS);
     let entries: Vec<_> = ABIS
@@ -74,13 +76,14 @@ pub fn ranges(abi: &Abi, table: &Table) -> Vec<Range> {
     ranges
 }
 
-/// All tables as one.
-pub fn table() -> Table {
+/// All tables as one. What comes with a capability is looked up last.
+pub fn table(kept: &CapsHashSet) -> Table {
     let all = |groups: &'static [&str], verdict| groups.iter().map(move |names| (*names, verdict));
     let groups = all(ALLOWED, Verdict::Allow)
         .chain(all(REFUSED, Verdict::Errno(EPERM)))
         .chain(all(ABSENT, UNKNOWN));
     let groups = groups.chain(CHECKED.iter().map(|rule| (rule.calls, Verdict::Check(rule))));
+    let groups = groups.chain(granted::calls(kept).map(|names| (names, Verdict::Allow)));
     groups
         .flat_map(|(names, verdict)| {
             names.split_ascii_whitespace().map(move |name| (name, verdict))

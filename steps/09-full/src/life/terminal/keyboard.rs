@@ -7,34 +7,48 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
 /// Standard input, where it is a terminal. Dropped, it is set as it was before.
 pub struct Keyboard {
     file: File,
     before: Termios,
-    raw: bool,
+    mode: Mode,
+    state: State,
+}
+
+/// How keys are read.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Mode {
+    /// Each by itself, and none means anything to the user's terminal.
+    Raw,
+    /// Line by line, as the user's terminal collects them.
+    Lines,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Released,
+    Taken,
 }
 
 impl Keyboard {
     /// Leaves the terminal as it is.
-    pub fn new(input: BorrowedFd) -> Result<Self> {
-        Ok(Keyboard {
-            file: reopen(input)?,
-            before: tcgetattr(input).context("tcgetattr")?,
-            raw: false,
-        })
+    pub fn new(input: BorrowedFd, mode: Mode) -> Result<Self> {
+        let before = tcgetattr(input).context("tcgetattr")?;
+        Ok(Keyboard { file: reopen(input)?, before, mode, state: State::Released })
     }
 
     /// Takes the keys, unless we are in the background: there they are another's (`09-full … &`),
     /// and the kernel would stop us in tcsetattr(3).
     pub fn take(&mut self) -> Result<()> {
-        self.raw = match tcgetpgrp(&self.file) {
+        let ours = match tcgetpgrp(&self.file) {
             Ok(foreground) => foreground == getpgrp(),
             Err(errno) => errno == Errno::ENOTTY, // another session's: there is no background for us
         };
-        if !self.raw {
+        self.state = if ours { State::Taken } else { State::Released };
+        if !ours || self.mode == Mode::Lines {
             return Ok(());
         }
         let mut raw = self.before.clone();
@@ -44,16 +58,34 @@ impl Keyboard {
 
     /// Gives the terminal back.
     pub fn release(&mut self) {
-        if std::mem::take(&mut self.raw) {
-            let _ = tcsetattr(&self.file, SetArg::TCSANOW, &self.before); // one that hung up has nothing to restore
+        let was = std::mem::replace(&mut self.state, State::Released);
+        if was == State::Taken && self.mode == Mode::Raw {
+            // One that hung up has nothing to restore.
+            let _ = tcsetattr(&self.file, SetArg::TCSANOW, &self.before);
         }
     }
 
-    /// Where keys can be read, while they are ours.
+    /// Where keys can be read, while they are ours: less(1) beside us in a pipeline takes them by
+    /// leaving the canonical mode.
     pub fn keys(&self) -> Option<&File> {
-        self.raw.then_some(&self.file)
+        let canonical =
+            || tcgetattr(&self.file).is_ok_and(|now| now.local_flags.contains(LocalFlags::ICANON));
+        let ours = self.state == State::Taken && (self.mode == Mode::Raw || canonical());
+        ours.then_some(&self.file)
+    }
+
+    /// Whether another program has the keys, and may give them back at any moment.
+    pub fn is_lent(&self) -> bool {
+        self.state == State::Taken && self.keys().is_none()
+    }
+
+    /// What the end of input is inside: where lines are collected outside, its character.
+    pub fn end_of_input(&self) -> Option<u8> {
+        (self.mode == Mode::Lines).then_some(CTRL_D)
     }
 }
+
+const CTRL_D: u8 = 4;
 
 impl Drop for Keyboard {
     fn drop(&mut self) {

@@ -4,19 +4,19 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::keyboard::{Keyboard, reopen};
-use super::{pty, terminals};
+use super::keyboard::Keyboard;
+use super::pty;
+use super::user::User;
 
 /// The user's terminal and the master of the container's. Dropped, it has the user's set as it was
 /// before.
 pub struct Line {
-    /// None where standard input is no terminal: output alone is shown.
     keyboard: Option<Keyboard>,
     screen: File,
     master: File,
@@ -26,15 +26,10 @@ pub struct Line {
 
 impl Line {
     /// Connects the container's terminal to the user's, and takes the keyboard.
-    pub fn new(master: OwnedFd) -> Result<Self> {
-        let input = terminals().find(|terminal| terminal.as_raw_fd() == 0);
-        let screen = terminals()
-            .find(|terminal| terminal.as_raw_fd() != 0)
-            .or(input)
-            .context("no terminal")?;
+    pub fn new(user: User, master: OwnedFd) -> Result<Self> {
         let mut line = Line {
-            keyboard: input.map(Keyboard::new).transpose()?,
-            screen: reopen(screen)?,
+            keyboard: user.keyboard,
+            screen: user.screen,
             master: master.into(),
             typed: Buffer::new(),
             shown: Buffer::new(),
@@ -52,6 +47,11 @@ impl Line {
     /// Gives the keyboard back.
     pub fn release(&mut self) {
         self.keyboard.iter_mut().for_each(Keyboard::release);
+    }
+
+    /// Whether the keyboard must be looked at again soon, because another program has the keys.
+    pub fn is_lent(&self) -> bool {
+        self.keyboard.as_ref().is_some_and(Keyboard::is_lent)
     }
 
     /// Gives the container's terminal the size of the user's.
@@ -76,12 +76,13 @@ impl Line {
     pub fn copy(&mut self, ended: bool) -> io::Result<()> {
         if let Some(keys) = keys(&self.keyboard, ended) {
             if is_readable(keys) {
-                later(self.typed.fill(keys))?;
+                let end = self.keyboard.as_ref().and_then(Keyboard::end_of_input);
+                later(self.typed.fill(keys, end))?;
             }
             // If nobody is there any more to read the keys, there may still be something to show.
             later(self.typed.empty(&self.master)).unwrap_or_else(|_| self.typed.pending = 0..0);
         }
-        let filled = self.shown.fill(&self.master);
+        let filled = self.shown.fill(&self.master, None);
         if ended { filled } else { later(filled) }?;
         later(self.shown.empty(&self.screen))
     }
@@ -110,15 +111,16 @@ impl Buffer {
         }
     }
 
-    /// Reads, unless something is pending.
-    fn fill(&mut self, mut from: &File) -> io::Result<()> {
+    /// Reads, unless something is pending. At the end of input there is `end` to pass on, or an
+    /// error.
+    fn fill(&mut self, mut from: &File, end: Option<u8>) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            return Ok(());
+        }
+        self.pending = 0..from.read(&mut self.bytes)?;
         if self.pending.is_empty() {
-            self.pending = 0..from.read(&mut self.bytes)?;
-            return if self.pending.is_empty() {
-                Err(ErrorKind::UnexpectedEof.into())
-            } else {
-                Ok(())
-            };
+            self.bytes[0] = end.ok_or(ErrorKind::UnexpectedEof)?;
+            self.pending = 0..1;
         }
         Ok(())
     }

@@ -1,70 +1,115 @@
 //! The container's terminal: the slave is what its programs see, the master what the launcher reads
 //! and writes (pty(7)).
 
-use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::io::{stderr, stdin, stdout};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open as open_file};
-use nix::mount::{MsFlags, mount};
+use anyhow::{Context, Result, ensure};
+use mnt::Root;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::signal::Signal;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd::{Uid, dup2_stderr, dup2_stdin, dup2_stdout, fchown};
+use rustix::process::ioctl_tiocsctty;
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+use rustix::termios::{tcgetwinsize, tcsetwinsize};
 
-/// A new pair: the master, which never makes its reader wait, and the slave.
-pub fn open() -> nix::Result<(OwnedFd, OwnedFd)> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let master = open_file("/dev/pts/ptmx", flags | OFlag::O_NONBLOCK, Mode::empty())?;
-    let locked = 0;
-    // SAFETY: reads an int, which outlives the call (TIOCSPTLCK(2const)).
-    Errno::result(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const locked) })?;
-    // SAFETY: takes flags.
-    let slave =
-        Errno::result(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags.bits()) })?;
-    // SAFETY: a new descriptor, which nobody else knows.
-    Ok((master, unsafe { OwnedFd::from_raw_fd(slave) }))
+/// Both ends of a terminal.
+pub struct Pty {
+    /// Reading from it never waits.
+    pub master: OwnedFd,
+    /// What stands in for the terminal inside.
+    pub slave: OwnedFd,
 }
 
-/// Gives `to` the size of `from`; the kernel tells the programs there if it is another (SIGWINCH).
-pub fn copy_size(from: impl AsFd, to: impl AsFd) {
-    // SAFETY: winsize is four integers.
-    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
-    // SAFETY: both calls are given a winsize that outlives them. A terminal that hangs up has no
-    // size, and needs none.
-    unsafe {
-        if libc::ioctl(from.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) == 0 {
-            libc::ioctl(to.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
-        }
+/// Whoever opens the multiplexer gets a new master.
+const MULTIPLEXER: OFlag =
+    OFlag::O_RDWR.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK);
+
+/// DEVPTS_SUPER_MAGIC in linux/magic.h
+const DEVPTS: FsType = FsType(0x1cd1);
+
+impl Pty {
+    /// A new terminal of the container, before its root is entered.
+    pub fn open(root: &Root) -> Result<Pty> {
+        Pty::with(root.open("dev/pts/ptmx", MULTIPLEXER)?)
     }
+
+    /// A new terminal of the container in which process `pid` is, for a process that is still
+    /// outside. What that container offers as its multiplexer is looked at before it is opened.
+    pub fn open_in(pid: i32, owner: Option<u32>) -> Result<Pty> {
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        let root = format!("/proc/{pid}/root");
+        let root = open(&*root, flags, Mode::empty()).with_context(|| format!("open {root}"))?;
+        let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags).resolve(inside);
+        let file = openat2(root, "dev/pts/ptmx", how).context("find /dev/pts/ptmx inside")?;
+        let stat = fstat(&file).context("stat /dev/pts/ptmx")?;
+        let device = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFCHR
+            && (major(stat.st_rdev), minor(stat.st_rdev)) == (5, 2);
+        let pts = fstatfs(&file).is_ok_and(|it| it.filesystem_type() == DEVPTS);
+        ensure!(device && pts, "/dev/pts/ptmx inside is not a terminal multiplexer");
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let master = open(&*path, MULTIPLEXER, Mode::empty());
+        let pty = Pty::with(master.context("open /dev/pts/ptmx inside")?)?;
+        fchown(&pty.slave, owner.map(Uid::from_raw), None).context("fchown the terminal")?;
+        Ok(pty)
+    }
+
+    fn with(master: OwnedFd) -> Result<Pty> {
+        unlockpt(&master).context("ioctl TIOCSPTLCK")?;
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let slave = ioctl_tiocgptpeer(&master, flags).context("ioctl TIOCGPTPEER")?;
+        Ok(Pty { master, slave })
+    }
+}
+
+/// Gives `to` the size of `from`. The kernel informs the programs there if it is another (SIGWINCH).
+pub fn copy_size(from: impl AsFd, to: impl AsFd) {
+    // A terminal that hangs up has no size, and needs none.
+    let _ = tcgetwinsize(from).and_then(|size| tcsetwinsize(to, size));
 }
 
 /// Puts `slave` in the place of a standard file of this process.
 pub fn replace(standard: BorrowedFd, slave: &OwnedFd) -> Result<()> {
-    // SAFETY: whoever uses the number from now on uses the pty, as is meant.
-    Errno::result(unsafe { libc::dup2(slave.as_raw_fd(), standard.as_raw_fd()) })
-        .map(drop)
-        .context("dup2")
+    match standard.as_raw_fd() {
+        0 => dup2_stdin(slave),
+        1 => dup2_stdout(slave),
+        _ => dup2_stderr(slave),
+    }
+    .context("dup2")
 }
 
 /// Makes `slave` the controlling terminal of this session: Ctrl-C there ends what runs here, and
 /// /dev/tty means it.
 pub fn control(slave: &OwnedFd) -> Result<()> {
-    // SAFETY: takes an integer; 0 says that no other session is to be robbed of it.
-    Errno::result(unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSCTTY, 0) })
-        .map(drop)
-        .context("ioctl TIOCSCTTY")
+    ioctl_tiocsctty(slave).context("ioctl TIOCSCTTY")
 }
 
 /// Lets /dev/console be the same terminal, as the other container runtimes do.
-pub fn console(slave: &OwnedFd) -> Result<()> {
-    let (source, target) = (format!("/proc/self/fd/{}", slave.as_raw_fd()), "/dev/console");
-    File::create(target).with_context(|| format!("create {target}"))?;
-    mount(Some(&*source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .with_context(|| format!("bind {target}"))
+pub fn console(slave: &OwnedFd, root: &Root) -> Result<()> {
+    let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    openat(root.resolve("dev")?, "console", flags, Mode::S_IRUSR).context("create /dev/console")?;
+    root.place(mnt::copy_mount(slave, "").context("bind /dev/console")?, "dev/console")
 }
 
 /// Sends SIGINT, SIGQUIT or SIGTSTP to the slave's foreground processes, as the key for it would.
 pub fn signal(master: impl AsFd, signal: Signal) {
     // SAFETY: takes an integer. That nobody is there any more is no error.
     unsafe { libc::ioctl(master.as_fd().as_raw_fd(), libc::TIOCSIG, signal as libc::c_int) };
+}
+
+/// The standard files that are terminals, input first.
+pub fn terminals() -> impl Iterator<Item = BorrowedFd<'static>> {
+    let standard = [is_terminal(&stdin()), is_terminal(&stdout()), is_terminal(&stderr())];
+    (0..3).zip(standard).filter(|(_, terminal)| *terminal).map(|(number, _)| {
+        // SAFETY: Rust's runtime opens /dev/null for those that were closed, and nothing closes them
+        // later.
+        unsafe { BorrowedFd::borrow_raw(number) }
+    })
+}
+
+fn is_terminal(file: &impl std::io::IsTerminal) -> bool {
+    file.is_terminal()
 }

@@ -46,7 +46,9 @@ impl Relay {
     fn sleep(&self) -> Result<()> {
         let mut files = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         files.extend(self.line.iter().flat_map(|line| line.awaits(self.ended)));
-        match poll(&mut files, PollTimeout::NONE) {
+        let lent = self.line.as_ref().is_some_and(Line::is_lent);
+        let patience = if lent { PollTimeout::from(100u8) } else { PollTimeout::NONE };
+        match poll(&mut files, patience) {
             Err(Errno::EINTR) => Ok(()), // SIGCONT after SIGSTOP
             result => result.map(drop).context("poll"),
         }

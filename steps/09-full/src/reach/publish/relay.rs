@@ -1,52 +1,189 @@
-//! One connection outside, one inside, and a thread for each direction between them.
+//! The forwarder's loop: one thread and one epoll(7) instance for all connections.
+//!
+//! Each socket of a connection is registered once, and reported when something changes (EPOLLET).
+//! So a message costs three system calls, however many connections there are: epoll_wait, read,
+//! write.
 
-use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::thread;
+use std::collections::HashMap;
+use std::fs::File;
+use std::mem::take;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::thread::sleep;
 use std::time::Duration;
 
-use nix::unistd::Pid;
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{Shutdown, shutdown};
+use nix::unistd::alarm;
 
-use crate::reach::running;
+use super::connection::{self, Connection, Next};
+use super::datagrams::{self, Sessions};
+use super::{Cable, Listener, Ports};
 
-/// So many connections at once; more wait to be accepted. Each takes two of the 1024 descriptors
-/// that are usual.
-const CONNECTIONS: usize = 256;
+/// Seconds in which clients may still hear what an ended container has said.
+const LAST_WORDS: u32 = 10;
 
-/// Serves everybody who comes. Each connection holds a clone of `slots`, and so they are counted.
-pub fn accept(listener: &TcpListener, container: Pid, port: u16, slots: &Arc<()>) {
-    loop {
-        while Arc::strong_count(slots) > CONNECTIONS {
-            thread::sleep(Duration::from_millis(10));
+/// The key of the launcher's pipe. Those of the ports follow.
+const LIFELINE: u64 = 0;
+/// The keys of connections: a client's is even, its server's is the next.
+const CONNECTIONS: u64 = 1 << 32;
+/// The keys of UDP clients.
+const SESSIONS: u64 = 1 << 63;
+
+/// Everything that the forwarder has open.
+pub struct Relay<'a> {
+    ports: &'a Ports,
+    cable: Cable,
+    epoll: Epoll,
+    connections: HashMap<u64, Connection>,
+    next: u64,
+    /// Connections that had their turn and have more.
+    again: Vec<u64>,
+    sessions: Sessions,
+    buffer: Vec<u8>,
+    /// A descriptor for the moment in which no other is left.
+    spare: Option<File>,
+    lifeline: OwnedFd,
+}
+
+impl<'a> Relay<'a> {
+    /// Registers all ports; `lifeline` closes with the container's end.
+    pub fn new(ports: &'a Ports, cable: Cable, lifeline: OwnedFd) -> Result<Relay<'a>> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("epoll_create1")?;
+        epoll.add(&lifeline, EpollEvent::new(EpollFlags::EPOLLIN, LIFELINE))?;
+        for (key, (listener, _)) in (LIFELINE + 1..).zip(&ports.0) {
+            epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
         }
-        let slot = Arc::clone(slots);
+        Ok(Relay {
+            ports,
+            cable,
+            epoll,
+            connections: HashMap::new(),
+            next: CONNECTIONS,
+            again: Vec::new(),
+            sessions: Sessions::default(),
+            buffer: vec![0; 1 << 17],
+            spare: spare(),
+            lifeline,
+        })
+    }
+
+    /// Passes on until the container has ended, and then what it said last. SIGALRM ends this where
+    /// clients do not listen.
+    pub fn run(&mut self) -> Result<()> {
+        while self.turn()? {}
+        alarm::set(LAST_WORDS);
+        self.epoll.delete(&self.lifeline)?;
+        for (listener, _) in &self.ports.0 {
+            self.epoll.delete(listener)?;
+            let _ = shutdown(listener.number(), Shutdown::Read); // the next container may have the port
+        }
+        loop {
+            self.connections.retain(|_, connection| !connection.is_heard());
+            if self.connections.is_empty() {
+                return Ok(());
+            }
+            self.turn()?;
+        }
+    }
+
+    /// Waits for what happens next. Returns whether the container still runs.
+    fn turn(&mut self) -> Result<bool> {
+        let timeout = match (self.again.is_empty(), self.sessions.is_empty()) {
+            (false, _) => EpollTimeout::ZERO,
+            (true, false) => EpollTimeout::from(1000u16),
+            (true, true) => EpollTimeout::NONE,
+        };
+        let mut events = [EpollEvent::empty(); 256];
+        let count = match self.epoll.wait(&mut events, timeout) {
+            Err(Errno::EINTR) => 0,
+            result => result.context("epoll_wait")?,
+        };
+        let again = take(&mut self.again);
+        for event in &events[..count] {
+            self.handle(event);
+        }
+        again.into_iter().for_each(|key| self.pump(key));
+        self.sessions.forget_idle();
+        Ok(events[..count].iter().all(|event| event.data() != LIFELINE))
+    }
+
+    fn handle(&mut self, event: &EpollEvent) {
+        match event.data() {
+            LIFELINE => {}
+            key @ SESSIONS.. => self.answer(key),
+            key @ CONNECTIONS.. => {
+                if let Some(connection) = self.connections.get_mut(&(key & !1)) {
+                    connection.report(key & 1 == 1, event.events());
+                    self.pump(key & !1);
+                }
+            }
+            key => match &self.ports.0[(key - 1) as usize] {
+                (Listener::Tcp(listener), port) => self.accept(listener, port.inside),
+                (Listener::Udp(listener), port) => self.receive(listener, key, port.inside),
+            },
+        }
+    }
+
+    fn pump(&mut self, key: u64) {
+        let Some(connection) = self.connections.get_mut(&key) else { return };
+        match connection.pump(&mut self.buffer) {
+            Ok(Next::Wait) => {}
+            Ok(Next::Again) => self.again.push(key),
+            Ok(Next::Done) => drop(self.connections.remove(&key)),
+            Err(_) => self.connections.remove(&key).map(Connection::reset).unwrap_or_default(),
+        }
+    }
+
+    /// A client for which there is no descriptor left is refused at once: it must not hang.
+    fn accept(&mut self, listener: &TcpListener, inside: u16) {
         match listener.accept() {
-            // Where no thread can be had for it, the client sees its connection closed.
-            Ok((client, _)) => drop(thread::Builder::new().spawn(move || {
-                let _ = connect(container, port).map(|server| pass_on(&client, &server));
-                drop(slot);
-            })),
-            Err(_) => thread::sleep(Duration::from_millis(10)), // no descriptor left, or the client has gone again
+            Ok((client, _)) => self.connect(client, inside),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => {
+                self.spare = None;
+                let refused = listener.accept().map(|(client, _)| connection::reset(&client));
+                self.spare = spare();
+                if refused.is_err() {
+                    sleep(Duration::from_millis(10)); // the whole machine has none left
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, client: TcpStream, inside: u16) {
+        let server = connection::connect(self.cable, inside);
+        let Ok(server) = server else { return connection::reset(&client) };
+        let key = self.next;
+        self.next += 2;
+        let all = EpollFlags::EPOLLIN
+            | EpollFlags::EPOLLOUT
+            | EpollFlags::EPOLLRDHUP
+            | EpollFlags::EPOLLET;
+        let add = |socket, key| self.epoll.add(socket, EpollEvent::new(all, key));
+        match add(&client, key).and_then(|()| add(&server, key + 1)) {
+            Ok(()) => drop(self.connections.insert(key, Connection::new(client, server))),
+            Err(_) => connection::reset(&client),
+        }
+    }
+
+    fn receive(&mut self, listener: &UdpSocket, port: u64, inside: u16) {
+        let (epoll, cable) = (&self.epoll, self.cable);
+        let open = |key| datagrams::connect(epoll, cable, inside, SESSIONS | key);
+        self.sessions.receive((listener, port), &mut self.buffer, open);
+    }
+
+    fn answer(&mut self, key: u64) {
+        let key = key & !SESSIONS;
+        let port = self.sessions.port(key).and_then(|port| self.ports.0.get(port as usize - 1));
+        if let Some((Listener::Udp(listener), _)) = port {
+            self.sessions.answer(key, listener, &mut self.buffer);
         }
     }
 }
 
-/// The address is read anew each time: that the container has one only after the proxy's start does
-/// no harm.
-fn connect(container: Pid, port: u16) -> io::Result<TcpStream> {
-    let address = running::address(container.as_raw()).ok_or(io::ErrorKind::AddrNotAvailable)?;
-    TcpStream::connect((address, port))
-}
-
-/// Copies both ways until both sides have said all; who has, may still listen (shutdown(2)).
-pub(super) fn pass_on(client: &TcpStream, server: &TcpStream) {
-    let copy = |mut from: &TcpStream, mut to: &TcpStream| {
-        let _ = io::copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Write);
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| copy(client, server));
-        copy(server, client);
-    });
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
 }

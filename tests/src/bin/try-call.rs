@@ -20,7 +20,7 @@ use nix::unistd::{chdir, chroot, mkdir, sethostname};
 /// Deeper than any directory of a rootfs is.
 const DEPTH: usize = 128;
 
-/// `probe CALL ARGUMENT`; exit code 255 when there is no such call.
+/// `try-call CALL ARGUMENT`; exit code 255 when there is no such call.
 fn main() -> ExitCode {
     let words: Vec<String> = args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         ["connect-abstract", name] => {
             done(abstract_name(name).and_then(|name| UnixStream::connect_addr(&name)))
         }
-        ["escape-chroot", file] => climb_out().and_then(|()| open(file)),
+        ["climb-out", file] => climb_out().and_then(|()| open(file)),
         _ => return ExitCode::from(255),
     };
     ExitCode::from(result.err().map_or(0, |errno| errno as i32 as u8))

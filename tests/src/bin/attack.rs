@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use harness::attacks::{Attack, all};
 use harness::{
-    Answer, Answers, Expectation, Identity, Mark, PEERS, STEPS, end_with_reader, from_peer,
-    from_step, paint,
+    AttackResult, AttackResults, ExpectedOutcomes, Identity, Outcome, PEERS, STEPS, attack_peer,
+    attack_step, paint, restore_sigpipe,
 };
 use nix::unistd::geteuid;
 
@@ -33,7 +33,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    end_with_reader();
+    restore_sigpipe();
     let args = Args::parse();
     let result = match args.step {
         Some(number) => one(number.into(), args.verbose),
@@ -62,9 +62,9 @@ fn words(identity: Identity) -> &'static str {
 /// One step, as whoever asks would start it.
 fn one(number: usize, verbose: bool) -> Result<()> {
     let identity = who()[0];
-    let (answers, expectation) = (from_step(number, identity)?, Expectation::read()?);
-    let count = |mark| answers.values().filter(|answer| answer.mark == mark).count();
-    let (succeed, tried) = (count(Mark::Succeeded), answers.len() - count(Mark::Untried));
+    let (answers, expectation) = (attack_step(number, identity)?, ExpectedOutcomes::read()?);
+    let count = |outcome| answers.values().filter(|answer| answer.outcome == outcome).count();
+    let (succeed, tried) = (count(Outcome::Succeeded), answers.len() - count(Outcome::Untried));
     println!(
         "From inside {}, started by {}: {succeed} of {tried} attacks succeed.",
         STEPS[number - 1],
@@ -73,35 +73,35 @@ fn one(number: usize, verbose: bool) -> Result<()> {
     let mut groups: BTreeMap<(u8, usize), Vec<Attack>> = BTreeMap::new();
     for attack in all() {
         let chapter = expectation.stopped_for_good(attack.name, identity).unwrap_or(usize::MAX);
-        groups.entry((answers[attack.name].mark as u8, chapter)).or_default().push(attack);
+        groups.entry((answers[attack.name].outcome as u8, chapter)).or_default().push(attack);
     }
     for ((_, chapter), attacks) in groups {
-        println!("\n{}", paint("1", &title(answers[attacks[0].name].mark, chapter, number)));
+        println!("\n{}", paint("1", &title(answers[attacks[0].name].outcome, chapter, number)));
         attacks.iter().for_each(|attack| line(attack, &answers[attack.name], verbose));
     }
     Ok(())
 }
 
 /// What the attacks of a group have in common.
-fn title(mark: Mark, chapter: usize, number: usize) -> String {
+fn title(outcome: Outcome, chapter: usize, number: usize) -> String {
     let name = chapter.checked_sub(1).and_then(|index| STEPS.get(index));
-    match (mark, name) {
-        (Mark::Succeeded, Some(name)) => format!("These succeed. {name} stops them:"),
-        (Mark::Succeeded, None) => "These succeed:".into(),
-        (Mark::Stopped, Some(name)) if chapter <= number => format!("Stopped since {name}:"),
-        (Mark::Stopped, Some(name)) => {
+    match (outcome, name) {
+        (Outcome::Succeeded, Some(name)) => format!("These succeed. {name} stops them:"),
+        (Outcome::Succeeded, None) => "These succeed:".into(),
+        (Outcome::Stopped, Some(name)) if chapter <= number => format!("Stopped since {name}:"),
+        (Outcome::Stopped, Some(name)) => {
             format!("Stopped by the way; they come back, until {name} stops them for good:")
         }
-        (Mark::Stopped, None) => "Stopped even without a container:".into(),
-        (Mark::Untried, _) => "These cannot be tried here:".into(),
+        (Outcome::Stopped, None) => "Stopped even without a container:".into(),
+        (Outcome::Untried, _) => "These cannot be tried here:".into(),
     }
 }
 
-fn line(attack: &Attack, answer: &Answer, verbose: bool) {
-    let colour = match answer.mark {
-        Mark::Succeeded => "31",
-        Mark::Stopped => "32",
-        Mark::Untried => "33",
+fn line(attack: &Attack, answer: &AttackResult, verbose: bool) {
+    let colour = match answer.outcome {
+        Outcome::Succeeded => "31",
+        Outcome::Stopped => "32",
+        Outcome::Untried => "33",
     };
     let cve = if attack.cve.is_empty() { String::new() } else { format!(" ({})", attack.cve) };
     let name = paint(colour, &format!("{:<22}", attack.name));
@@ -114,16 +114,16 @@ fn line(attack: &Attack, answer: &Answer, verbose: bool) {
 /// A table for one identity: who was attacked, and how it ended.
 struct Table {
     identity: Identity,
-    columns: Vec<(String, Answers)>,
+    columns: Vec<(String, AttackResults)>,
     /// How it ends without a container, for root if that could be tried.
-    free: Answers,
+    free: AttackResults,
     absent: Vec<String>,
 }
 
 /// Everybody: the host without a container, the steps, the peers.
 fn matrix(page: Option<PathBuf>) -> Result<()> {
     let mut text = String::new();
-    let free = from_step(0, who()[0])?;
+    let free = attack_step(0, who()[0])?;
     for identity in who() {
         let table = Table::fill(identity, &free)?;
         table.print();
@@ -137,19 +137,19 @@ fn matrix(page: Option<PathBuf>) -> Result<()> {
 }
 
 impl Table {
-    fn fill(identity: Identity, free: &Answers) -> Result<Self> {
+    fn fill(identity: Identity, free: &AttackResults) -> Result<Self> {
         let mut table =
             Table { identity, columns: Vec::new(), free: free.clone(), absent: Vec::new() };
         for number in 0..=STEPS.len() {
             let name = number.checked_sub(1).map_or("host", |index| &STEPS[index][..2]);
-            table.columns.push((name.to_owned(), from_step(number, identity)?));
+            table.columns.push((name.to_owned(), attack_step(number, identity)?));
         }
         for peer in &PEERS {
             if !peer.is_there() {
                 table.absent.push(format!("{}: not installed", peer.name));
                 continue;
             }
-            match from_peer(peer, identity)? {
+            match attack_peer(peer, identity)? {
                 Ok(answers) => table.columns.push((peer.name.to_owned(), answers)),
                 Err(why) => table.absent.push(format!(
                     "{}: {}",
@@ -162,10 +162,10 @@ impl Table {
     }
 
     /// Where it fails without a container, being stopped proves nothing.
-    fn mark(&self, attack: &Attack, column: &Answers) -> Mark {
-        let mark = column[attack.name].mark;
-        let provable = self.free[attack.name].mark == Mark::Succeeded;
-        if mark == Mark::Stopped && !provable { Mark::Untried } else { mark }
+    fn outcome(&self, attack: &Attack, column: &AttackResults) -> Outcome {
+        let outcome = column[attack.name].outcome;
+        let provable = self.free[attack.name].outcome == Outcome::Succeeded;
+        if outcome == Outcome::Stopped && !provable { Outcome::Untried } else { outcome }
     }
 
     fn print(&self) {
@@ -180,7 +180,7 @@ impl Table {
             let cells: Vec<String> = self
                 .columns
                 .iter()
-                .map(|(name, answers)| cell(self.mark(&attack, answers), width(name)))
+                .map(|(name, answers)| cell(self.outcome(&attack, answers), width(name)))
                 .collect();
             println!("{:<24}{}", attack.name, cells.join(" "));
         }
@@ -190,7 +190,7 @@ impl Table {
             .map(|(name, answers)| {
                 let count = all()
                     .iter()
-                    .filter(|attack| answers[attack.name].mark == Mark::Succeeded)
+                    .filter(|attack| answers[attack.name].outcome == Outcome::Succeeded)
                     .count();
                 format!("{count:>width$}", width = width(name))
             })
@@ -208,7 +208,7 @@ impl Table {
         for attack in all() {
             write!(text, "| [{0}](#{0}) |", attack.name)?;
             for (_, answers) in &self.columns {
-                write!(text, " {} |", symbol(self.mark(&attack, answers)))?;
+                write!(text, " {} |", symbol(self.outcome(&attack, answers)))?;
             }
             text.push('\n');
         }
@@ -223,19 +223,19 @@ fn width(name: &str) -> usize {
     name.len().max(2)
 }
 
-fn symbol(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Succeeded => "**✗**",
-        Mark::Stopped => "·",
-        Mark::Untried => "?",
+fn symbol(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "**✗**",
+        Outcome::Stopped => "·",
+        Outcome::Untried => "?",
     }
 }
 
-fn cell(mark: Mark, width: usize) -> String {
-    let (colour, sign) = match mark {
-        Mark::Succeeded => ("31", "X"),
-        Mark::Stopped => ("32", "."),
-        Mark::Untried => ("33", "?"),
+fn cell(outcome: Outcome, width: usize) -> String {
+    let (colour, sign) = match outcome {
+        Outcome::Succeeded => ("31", "X"),
+        Outcome::Stopped => ("32", "."),
+        Outcome::Untried => ("33", "?"),
     };
     paint(colour, &format!("{sign:>width$}"))
 }

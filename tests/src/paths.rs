@@ -1,10 +1,14 @@
 //! Where things are: the binaries beside this one, and the rootfs that they are tried on.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use nix::unistd::geteuid;
 
 /// The nine steps. A claim about one is refuted by the one before; by the host itself where there
 /// is none.
@@ -21,7 +25,7 @@ pub const STEPS: [&str; 9] = [
 ];
 
 /// The profile's directory, which binaries lie in and tests below: target/debug, target/debug/deps.
-fn profile() -> Result<PathBuf> {
+pub(crate) fn profile() -> Result<PathBuf> {
     let own = std::env::current_exe().context("current_exe")?;
     let directory = own.parent().context("a program without a directory")?;
     let up = if directory.ends_with("deps") { directory.parent() } else { Some(directory) };
@@ -61,7 +65,9 @@ pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     Ok(text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect())
 }
 
-/// The rootfs that the steps are tried on: target/rootfs/host, made once by the program `rootfs`.
+/// The rootfs that the steps are tried on, made by the program `rootfs` once for all tests. It is
+/// not the tree that the learner's containers write to: whatever those left there, no claim
+/// suffers from it.
 pub fn rootfs() -> Result<PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     MADE.get_or_init(|| make_rootfs().map_err(|error| format!("{error:#}")))
@@ -69,14 +75,22 @@ pub fn rootfs() -> Result<PathBuf> {
         .map_err(anyhow::Error::msg)
 }
 
+/// Whoever starts the tests, the tree belongs to whoever built the programs: the next tests may be
+/// theirs.
 fn make_rootfs() -> Result<PathBuf> {
-    let rootfs = target()?.join("rootfs/host");
-    if rootfs.join("proc").is_dir() {
-        return Ok(rootfs);
+    let target = target()?;
+    let closed = target.join("tests");
+    let rootfs = closed.join("trees/rootfs");
+    let mut make = Command::new(binary("rootfs")?);
+    make.arg("--to").arg(&rootfs);
+    if geteuid().is_root() {
+        let owner = fs::metadata(&target).context("stat target")?;
+        make.uid(owner.uid()).gid(owner.gid());
     }
-    let output = Command::new(binary("rootfs")?).output().context("run rootfs")?;
-    if !rootfs.join("proc").is_dir() {
-        bail!("rootfs made no {}: {}", rootfs.display(), String::from_utf8_lossy(&output.stderr));
-    }
+    let output = make.output().context("run rootfs")?;
+    let message = String::from_utf8_lossy(&output.stderr);
+    ensure!(rootfs.join("proc").is_dir(), "rootfs made no {}: {message}", rootfs.display());
+    let only_owner = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(closed, only_owner).context("chmod target/tests")?;
     Ok(rootfs)
 }

@@ -1,16 +1,15 @@
-//! What a container leaves on the machine: nothing. One test at a time, for they look at the
-//! machine as a whole.
+//! The machine is as before: containers leave nothing on it, and no experiment reaches it.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::{
-    FileId, Identity, Launch, Launched, Process, STEPS, Scratch, Step, suite, test, wait_until,
+    FileId, HostPath, Identity, Launch, Launched, Process, STEPS, Step, suite, test, wait_until,
 };
 use libtest_mimic::Trial;
 
@@ -29,6 +28,10 @@ fn main() -> ExitCode {
             let killed = format!("{name}, killed while it starts, leaves nothing");
             tests.push(test(killed, identity, move || killed_while_starting(number, identity)));
         }
+        tests.push(test("kill(-1) ends the experiment and nothing else", identity, move || {
+            kill_everybody(identity)
+        }));
+        tests.push(test("what hangs ends with its host", identity, move || hangs(identity)));
         tests.push(test("twenty at once do not disturb each other", identity, move || {
             twenty_at_once(identity)
         }));
@@ -36,26 +39,29 @@ fn main() -> ExitCode {
     suite(tests, true)
 }
 
-/// What is on the machine that a container could have left.
+/// What a container could have left: on its host, and in the control groups, which are the
+/// machine's.
 #[derive(Debug, PartialEq)]
 struct State {
     mounts: String,
-    links: BTreeSet<String>,
-    groups: BTreeSet<PathBuf>,
+    links: String,
     queues: String,
     hostname: String,
+    groups: BTreeSet<PathBuf>,
 }
 
 impl State {
-    fn now() -> Result<Self> {
-        let own = Process { pid: std::process::id() as i32 };
-        let read = |path: &str| fs::read_to_string(path).with_context(|| format!("read {path}"));
+    fn of(step: &Step) -> Result<Self> {
+        let host = step.host().process();
         Ok(State {
-            mounts: own.file("mountinfo")?,
-            links: names(Path::new("/sys/class/net"))?,
-            groups: groups()?,
-            queues: read("/proc/sysvipc/msg")?,
-            hostname: read("/proc/sys/kernel/hostname")?,
+            mounts: host.file("mountinfo")?,
+            links: match step.host().has_own_processes() {
+                true => host.run_in(&["net"], &["ip", "-o", "link"])?,
+                false => String::new(), // nor could this user make any on the machine
+            },
+            queues: host.run_in(&["ipc"], &["cat", "/proc/sysvipc/msg"])?,
+            hostname: host.hostname()?,
+            groups: empty_groups()?,
         })
     }
 }
@@ -66,9 +72,9 @@ fn names(directory: &Path) -> Result<BTreeSet<String>> {
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// The control groups of containers, in all hierarchies, below the group that we are in or beside
-/// it.
-fn groups() -> Result<BTreeSet<PathBuf>> {
+/// The control groups of containers in which no process is, in all hierarchies, below the group that
+/// we are in or beside it: other containers of the machine may start and end meanwhile.
+fn empty_groups() -> Result<BTreeSet<PathBuf>> {
     let own = Process { pid: std::process::id() as i32 };
     let mounts = own.mounts()?.into_iter().filter(|mount| mount.fstype.starts_with("cgroup"));
     let paths: Vec<String> = own
@@ -88,45 +94,51 @@ fn groups() -> Result<BTreeSet<PathBuf>> {
             {
                 let own =
                     names(directory)?.into_iter().filter(|name| name.starts_with("container-"));
-                found.extend(own.map(|name| directory.join(name)));
+                found.extend(own.map(|name| directory.join(name)).filter(|group| is_empty(group)));
             }
         }
     }
     Ok(found)
 }
 
+fn is_empty(group: &Path) -> bool {
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|processes| processes.is_empty())
+}
+
 /// The machine before, and the processes that belong to this experiment: theirs is a rootfs that
 /// nobody else has.
 struct Watch {
     before: State,
-    mounts_of_host: String,
-    rootfs: Scratch,
+    rootfs: HostPath,
 }
 
 impl Watch {
     fn new(step: &Step) -> Result<Self> {
-        let rootfs = step.host().copy_of_rootfs()?;
-        let mounts_of_host = step.host().process().file("mountinfo")?;
-        Ok(Watch { before: State::now()?, mounts_of_host, rootfs })
+        Ok(Watch { before: State::of(step)?, rootfs: step.host().copy_of_rootfs()? })
     }
 
     /// All is as before, after a moment.
     fn expect_nothing_left(&self, step: &Step) -> Result<()> {
         let _ = wait_until("all is gone", A_MOMENT, || {
-            Ok(self.processes()?.is_empty()
-                && State::now()? == self.before
-                && self.mount_changes(step)?.is_empty())
+            Ok(self.processes()?.is_empty() && self.left(step)?.is_none())
         });
         let left = self.processes()?;
         ensure!(left.is_empty(), "processes are left: {left:?}");
-        let (now, mounts) = (State::now()?, self.mount_changes(step)?);
-        ensure!(now == self.before, "left on the machine:\n{now:#?}\nbefore:\n{:#?}", self.before);
-        ensure!(mounts.is_empty(), "left in the mount table: {mounts:?}");
+        let left = self.left(step)?;
+        ensure!(left.is_none(), "left on the machine:\n{left:#?}\nbefore:\n{:#?}", self.before);
         Ok(())
     }
 
-    fn mount_changes(&self, step: &Step) -> Result<Vec<String>> {
-        step.host().mount_changes(&self.mounts_of_host)
+    /// What is there now, if it is not what was there before. Groups of others may have gone.
+    fn left(&self, step: &Step) -> Result<Option<State>> {
+        let mut now = State::of(step)?;
+        now.groups = now.groups.difference(&self.before.groups).cloned().collect();
+        let same = now.groups.is_empty()
+            && now.mounts == self.before.mounts
+            && now.links == self.before.links
+            && now.queues == self.before.queues
+            && now.hostname == self.before.hostname;
+        Ok((!same).then_some(now))
     }
 
     /// Launchers have the rootfs among their arguments, payloads as their root.
@@ -143,7 +155,7 @@ impl Watch {
 }
 
 fn leaves_nothing(number: usize, identity: Identity) -> Result<()> {
-    let step = Step::on_machines_network(number, identity)?;
+    let step = Step::new(number, identity)?;
     let watch = Watch::new(&step)?;
     let output = step.launch().rootfs(&watch.rootfs).output(&["sh", "-c", "sleep 30 & exit 7"])?;
     ensure!(output.code() == 7, "exit code {}: {}", output.code(), output.stderr);
@@ -155,7 +167,7 @@ fn leaves_nothing(number: usize, identity: Identity) -> Result<()> {
 
 /// The delays reach over the first 20 ms, in which every step has started its payload.
 fn killed_while_starting(number: usize, identity: Identity) -> Result<()> {
-    let step = Step::on_machines_network(number, identity)?;
+    let step = Step::new(number, identity)?;
     let watch = Watch::new(&step)?;
     for round in 0..20 {
         let launch = step.launch().rootfs(&watch.rootfs);
@@ -180,7 +192,7 @@ fn with_all<'a>(step: &Step, launch: Launch<'a>) -> Launch<'a> {
 
 /// Every one runs at the same time as the others, and in the end nothing of all is left.
 fn twenty_at_once(identity: Identity) -> Result<()> {
-    let step = Step::on_machines_network(STEPS.len(), identity)?;
+    let step = Step::new(STEPS.len(), identity)?;
     let watch = Watch::new(&step)?;
     let launch = with_all(&step, step.launch().rootfs(&watch.rootfs));
     let launched: Result<Vec<Launched>> =
@@ -190,6 +202,36 @@ fn twenty_at_once(identity: Identity) -> Result<()> {
         ensure!(output.code() == 7, "exit code {}: {}", output.code(), output.stderr);
     }
     watch.expect_nothing_left(&step)
+}
+
+/// A learner's mistake: with a wrong number kill(2) means everybody.
+fn kill_everybody(identity: Identity) -> Result<()> {
+    for number in [0, 5] {
+        let step = Step::new(number, identity)?;
+        ensure!(step.host().has_own_processes(), "{} has the machine's processes", step.name());
+        let mut bystander = Command::new("sleep").arg("30").spawn().context("run sleep")?;
+        let mut victim = step.on_host().spawn(&["sleep", "30"])?;
+        step.on_host().attempt(&["sh", "-c", "kill -KILL -1; kill -KILL 0"])?;
+        let ended = victim.wait()?.code() == 128 + libc::SIGKILL;
+        let spared = bystander.try_wait().context("waitpid")?.is_none();
+        bystander.kill().and_then(|()| bystander.wait()).context("end the bystander")?;
+        ensure!(ended, "it did not even reach the experiment");
+        ensure!(spared, "it reached the machine");
+    }
+    Ok(())
+}
+
+/// As after a time-out: processes that left the launcher's session and ignore signals.
+fn hangs(identity: Identity) -> Result<()> {
+    let step = Step::new(0, identity)?;
+    let token = format!("hangs-{}", step.host().process().pid);
+    let stubborn = "trap '' TERM HUP INT; setsid sh -c 'sleep 30; :' $0 & sleep 30; :";
+    let launched = step.on_host().spawn(&["sh", "-c", stubborn, &token])?;
+    let count = || harness::processes_with_argument(&token).len();
+    wait_until("two processes", A_MOMENT, || Ok(count() == 2))?;
+    drop(launched);
+    drop(step);
+    wait_until("their end", A_MOMENT, || Ok(count() == 0))
 }
 
 fn kill(process: &Process) -> Result<()> {

@@ -1,4 +1,4 @@
-//! refuse: runs a command to which some system calls are refused, as an older kernel, the filter of
+//! inject-errno: runs a command to which some system calls are refused, as an older kernel, the filter of
 //! a container runtime or a security module would refuse them (seccomp(2)).
 
 use std::ffi::OsString;
@@ -19,8 +19,8 @@ use syscalls::Sysno;
 
 /// Runs COMMAND, to which and to whose children these system calls are refused
 ///
-/// `refuse clone3=ENOSYS close_range=ENOSYS -- target/debug/09-full …` shows how it fares on an old
-/// kernel, and `refuse mount:3:0xe=EPERM -- …` refuses only the mounts whose argument 3, the flags,
+/// `inject-errno clone3=ENOSYS close_range=ENOSYS -- target/debug/09-full …` shows how it fares on an old
+/// kernel, and `inject-errno mount:3:0xe=EPERM -- …` refuses only the mounts whose argument 3, the flags,
 /// is 0xe.
 #[derive(Parser)]
 struct Args {

@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::host::{Identity, Scratch};
+use crate::host::{HostPath, Identity};
 use crate::launch::Step;
 
 /// A command line that runs words in a rootfs; the last directory is for what the runtime wants to
 /// write.
-type CommandLine = fn(&Step, &Scratch, &Scratch, &[&str]) -> Result<Vec<String>>;
+type CommandLine = fn(&Step, &HostPath, &HostPath, &[&str]) -> Result<Vec<String>>;
 
 /// Another runtime.
 pub struct Peer {
@@ -42,12 +42,12 @@ pub const PEERS: [Peer; 5] = [
     Peer { name: "podman", argv: podman, takes_words: false },
 ];
 
-fn line(text: &str, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Vec<String> {
+fn line(text: &str, rootfs: &HostPath, bundle: &HostPath, words: &[&str]) -> Vec<String> {
     let place = |word: &str| word.replace("ROOTFS", rootfs.arg()).replace("BUNDLE", bundle.arg());
     text.split_whitespace().map(place).chain(words.iter().map(|&word| word.to_owned())).collect()
 }
 
-fn unshare(_: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
+fn unshare(_: &Step, rootfs: &HostPath, bundle: &HostPath, words: &[&str]) -> Result<Vec<String>> {
     Ok(line(
         "unshare -U -r -m -u -i -n -p -f -C -T --mount-proc --root=ROOTFS",
         rootfs,
@@ -56,22 +56,22 @@ fn unshare(_: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Resu
     ))
 }
 
-fn bwrap(_: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
+fn bwrap(_: &Step, rootfs: &HostPath, bundle: &HostPath, words: &[&str]) -> Result<Vec<String>> {
     let text = "bwrap --unshare-all --bind ROOTFS / --proc /proc --dev /dev --tmpfs /tmp";
     Ok(line(text, rootfs, bundle, words))
 }
 
-fn runc(step: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
+fn runc(step: &Step, rootfs: &HostPath, bundle: &HostPath, words: &[&str]) -> Result<Vec<String>> {
     specify("runc", step, rootfs, bundle, words)?;
-    let id = format!("escape-{}", step.host().process().pid);
+    let id = format!("attack-{}", step.host().process().pid);
     Ok(line(&format!("runc --root BUNDLE/state run -b BUNDLE {id}"), rootfs, bundle, &[]))
 }
 
 /// It refuses a machine that has cgroup v1 and v2 both, so that here v2 is taken away, for it
 /// alone.
-fn crun(step: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
+fn crun(step: &Step, rootfs: &HostPath, bundle: &HostPath, words: &[&str]) -> Result<Vec<String>> {
     specify("crun", step, rootfs, bundle, words)?;
-    let id = format!("escape-{}", step.host().process().pid);
+    let id = format!("attack-{}", step.host().process().pid);
     let run = format!("crun --root {0}/state run -b {0} {id}", bundle.arg());
     if step.identity == Identity::User {
         return Ok(run.split(' ').map(str::to_owned).collect());
@@ -84,8 +84,8 @@ fn crun(step: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Resu
 fn specify(
     runtime: &str,
     step: &Step,
-    rootfs: &Scratch,
-    bundle: &Scratch,
+    rootfs: &HostPath,
+    bundle: &HostPath,
     words: &[&str],
 ) -> Result<()> {
     let _ = std::fs::remove_file(bundle.here.join("config.json"));
@@ -107,11 +107,11 @@ fn specify(
         config["linux"]["gidMappings"] = json!([{ "containerID": 0, "hostID": gid, "size": 1 }]);
     }
     file.write(serde_json::to_string(&config)?)?;
-    step.host().give(&file.here)
+    step.host().give_to_user(&file.here)
 }
 
 /// With a network namespace around it, since its default would change the host's.
-fn podman(_: &Step, rootfs: &Scratch, bundle: &Scratch, words: &[&str]) -> Result<Vec<String>> {
+fn podman(_: &Step, rootfs: &HostPath, bundle: &HostPath, words: &[&str]) -> Result<Vec<String>> {
     let run = "podman --root BUNDLE/root --runroot BUNDLE/run --cgroup-manager=cgroupfs --runtime runc run --rm \
                --network=none --ulimit nofile=1024:1024 --ulimit nproc=4096:4096 --rootfs ROOTFS";
     let script = format!("{OWN_RUN}; mount -t tmpfs none /dev/shm; exec \"$@\"");

@@ -20,7 +20,7 @@ enum Abi {
     I386,
 }
 
-/// `attempt native|x32|i386 CALL…`, where CALL is one word with a name or number and its arguments:
+/// `try-syscalls native|x32|i386 CALL…`, where CALL is one word with a name or number and its arguments:
 /// `"socket 38 5 0"`.
 fn main() -> Result<()> {
     let abi = match args().nth(1).as_deref() {
@@ -31,10 +31,10 @@ fn main() -> Result<()> {
         Some("i386") => Abi::I386,
         other => bail!("{other:?}"),
     };
-    args().skip(2).try_for_each(|call| attempt(abi, &call))
+    args().skip(2).try_for_each(|call| try_call(abi, &call))
 }
 
-fn attempt(abi: Abi, call: &str) -> Result<()> {
+fn try_call(abi: Abi, call: &str) -> Result<()> {
     let mut words = call.split_whitespace();
     let name = words.next().context("an empty CALL")?;
     let number = number(abi, name).with_context(|| format!("no such system call: {name}"))?;

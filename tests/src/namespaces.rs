@@ -7,17 +7,16 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 
-use crate::host::pidfd_open;
-use crate::places;
-use crate::process::{Mount, Process};
+use crate::paths;
+use crate::process::{Mount, Process, pidfd_open};
 
 impl Process {
     /// The output of `command` in the namespaces of these kinds (`uts`, `net`, …) that this process
     /// is in.
-    pub fn look(self, kinds: &[&str], command: &[&str]) -> Result<String> {
+    pub fn run_in(self, kinds: &[&str], command: &[&str]) -> Result<String> {
         let mut entering = self.enter(kinds, command)?;
         let child = {
-            let _guard = places::no_fork();
+            let _guard = paths::no_fork();
             entering.spawn().with_context(|| format!("run {command:?}"))?
         };
         let output = child.wait_with_output().with_context(|| format!("run {command:?}"))?;
@@ -31,12 +30,12 @@ impl Process {
 
     /// The host name in its UTS namespace.
     pub fn hostname(self) -> Result<String> {
-        self.look(&["uts"], &["cat", "/proc/sys/kernel/hostname"])
+        self.run_in(&["uts"], &["cat", "/proc/sys/kernel/hostname"])
     }
 
     /// The NIS domain name in its UTS namespace.
     pub fn domainname(self) -> Result<String> {
-        self.look(&["uts"], &["cat", "/proc/sys/kernel/domainname"])
+        self.run_in(&["uts"], &["cat", "/proc/sys/kernel/domainname"])
     }
 
     /// All mounts of its mount namespace, whatever it calls `/` itself: a chroot hides the rest
@@ -44,7 +43,7 @@ impl Process {
     pub fn all_mounts(self) -> Result<Vec<Mount>> {
         let mut entering = self.enter(&["mnt"], &["sleep", "30"])?;
         let mut visitor = {
-            let _guard = places::no_fork();
+            let _guard = paths::no_fork();
             Visitor(entering.spawn().context("visit a mount namespace")?)
         };
         let mounts = Process { pid: visitor.0.id() as i32 }.mounts();

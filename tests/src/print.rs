@@ -11,7 +11,7 @@ pub fn paint(colour: &str, text: &str) -> String {
 }
 
 /// Lets this program end without a word when nobody reads on: `make escape-01 | head`.
-pub fn end_with_reader() {
+pub fn restore_sigpipe() {
     // SAFETY: SIG_DFL runs no code. Rust's runtime ignores SIGPIPE.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }

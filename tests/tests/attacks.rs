@@ -1,7 +1,7 @@
-//! How every attack ends from inside every step: as tests/escape.expected has it, which was read
+//! How every attack ends from inside every step: as tests/attacks.expected has it, which was read
 //! over by hand.
 //!
-//! `SNAPSHOTS=overwrite cargo test -p harness --test escape` records what is found today.
+//! `SNAPSHOTS=overwrite cargo test -p harness --test attacks` records what is found today.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,7 +11,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use harness::attacks::all;
-use harness::{Answers, Expectation, Identity, Mark, STEPS, from_step, suite, test};
+use harness::{
+    AttackResults, ExpectedOutcomes, Identity, Outcome, STEPS, attack_step, suite, test,
+};
 use nix::unistd::geteuid;
 
 fn main() -> ExitCode {
@@ -39,24 +41,25 @@ fn record(identity: Identity) -> Result<()> {
     if identity == Identity::Root && !geteuid().is_root() {
         return Ok(()); // that half of the file stays
     }
-    let columns =
-        (0..=STEPS.len()).map(|number| from_step(number, identity)).collect::<Result<Vec<_>>>()?;
-    let mut expectation = Expectation::read()?;
+    let columns = (0..=STEPS.len())
+        .map(|number| attack_step(number, identity))
+        .collect::<Result<Vec<_>>>()?;
+    let mut expectation = ExpectedOutcomes::read()?;
     expectation.record(identity, &columns, &free()?);
-    fs::write(Expectation::path(), expectation.text()).context("write tests/escape.expected")
+    fs::write(ExpectedOutcomes::path(), expectation.text()).context("write tests/attacks.expected")
 }
 
 fn compare(number: usize, identity: Identity) -> Result<()> {
-    let (expectation, found) = (Expectation::read()?, from_step(number, identity)?);
+    let (expectation, found) = (ExpectedOutcomes::read()?, attack_step(number, identity)?);
     let host = on_host(identity)?;
     let mut changed = Vec::new();
     for attack in all() {
-        let (answer, free) = (&found[attack.name], host[attack.name].mark);
+        let (answer, free) = (&found[attack.name], host[attack.name].outcome);
         let expected = expectation.get(attack.name, identity, number);
-        if expected.is_none_or(|expected| differs(expected, answer.mark, free, number)) {
+        if expected.is_none_or(|expected| differs(expected, answer.outcome, free, number)) {
             changed.push(format!(
                 "{}: expected {expected:?}, found {:?}: {}",
-                attack.name, answer.mark, answer.evidence
+                attack.name, answer.outcome, answer.evidence
             ));
         }
     }
@@ -66,28 +69,28 @@ fn compare(number: usize, identity: Identity) -> Result<()> {
 
 /// `free` is how it ends here without a container: what this machine stops anyway may be stopped
 /// inside, too.
-fn differs(expected: Mark, found: Mark, free: Mark, number: usize) -> bool {
+fn differs(expected: Outcome, found: Outcome, free: Outcome, number: usize) -> bool {
     match (expected, found) {
-        (_, Mark::Succeeded) if number == STEPS.len() => true, // the complete container withstands all
-        (Mark::Succeeded, Mark::Stopped) => free == Mark::Succeeded,
-        (Mark::Succeeded | Mark::Stopped, Mark::Untried) => free != Mark::Untried,
-        (Mark::Untried, Mark::Stopped) => false,
-        (Mark::Untried, Mark::Succeeded) => false,
+        (_, Outcome::Succeeded) if number == STEPS.len() => true, // the complete container withstands all
+        (Outcome::Succeeded, Outcome::Stopped) => free == Outcome::Succeeded,
+        (Outcome::Succeeded | Outcome::Stopped, Outcome::Untried) => free != Outcome::Untried,
+        (Outcome::Untried, Outcome::Stopped) => false,
+        (Outcome::Untried, Outcome::Succeeded) => false,
         (expected, found) => expected != found,
     }
 }
 
 /// How they end without a container, for root if that can be tried.
-fn free() -> Result<Answers> {
+fn free() -> Result<AttackResults> {
     on_host(if geteuid().is_root() { Identity::Root } else { Identity::User })
 }
 
-fn on_host(identity: Identity) -> Result<Answers> {
-    static KNOWN: OnceLock<Mutex<BTreeMap<bool, Answers>>> = OnceLock::new();
+fn on_host(identity: Identity) -> Result<AttackResults> {
+    static KNOWN: OnceLock<Mutex<BTreeMap<bool, AttackResults>>> = OnceLock::new();
     let known = KNOWN.get_or_init(Mutex::default);
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     match known.entry(identity == Identity::Root) {
         Entry::Occupied(entry) => Ok(entry.get().clone()),
-        Entry::Vacant(entry) => Ok(entry.insert(from_step(0, identity)?).clone()),
+        Entry::Vacant(entry) => Ok(entry.insert(attack_step(0, identity)?).clone()),
     }
 }

@@ -10,16 +10,16 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
-use crate::attacks::{DESCRIPTOR, LIMITS, SECRET, TERMINAL, all};
-use crate::host::{Identity, Scratch};
+use super::peers::Peer;
+use super::{DESCRIPTOR, LIMITS, SECRET, TERMINAL, all};
+use crate::host::{HostPath, Identity};
 use crate::launch::{Launch, Launched, Output, Step};
-use crate::peers::Peer;
-use crate::places::{self, STEPS};
+use crate::paths;
 use crate::process::wait_until;
 
 /// Whether an attack did what it was after.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Mark {
+pub enum Outcome {
     /// It did.
     Succeeded,
     /// It did not.
@@ -28,51 +28,32 @@ pub enum Mark {
     Untried,
 }
 
-impl Mark {
-    /// In the recorded expectation.
-    fn letter(self) -> char {
-        match self {
-            Mark::Succeeded => 'X',
-            Mark::Stopped => '.',
-            Mark::Untried => '?',
-        }
-    }
-
-    fn of(letter: char) -> Mark {
-        match letter {
-            'X' => Mark::Succeeded,
-            '.' => Mark::Stopped,
-            _ => Mark::Untried,
-        }
-    }
-}
-
 /// How one attack ended.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct AttackResult {
     /// Whether it succeeded.
-    pub mark: Mark,
+    pub outcome: Outcome,
     /// What it gained, or what stopped it.
     pub evidence: String,
 }
 
 /// How the attacks ended, by their names.
-pub type Answers = BTreeMap<String, Answer>;
+pub type AttackResults = BTreeMap<String, AttackResult>;
 
 /// A group of the launcher's, which files may be denied to.
 const GROUP: u32 = 4242;
 
 /// All attacks from inside step `number`, as `identity` starts it; 0 is the host without a
 /// container.
-pub fn from_step(number: usize, identity: Identity) -> Result<Answers> {
+pub fn attack_step(number: usize, identity: Identity) -> Result<AttackResults> {
     let step = Step::new(number, identity)?;
-    let rootfs = step.host().rootfs_with("escape")?;
+    let rootfs = step.host().rootfs_with("attacker")?;
     fs::set_permissions(rootfs.here.join("tmp"), Permissions::from_mode(0o1777))
         .context("chmod tmp")?;
     let (launch, unlimited) = limited(chapter_options(step.launch().rootfs(&rootfs), &step))?;
     let program = match number {
-        0 => places::on_host(&step, "escape")?,
-        _ => "escape".to_owned(),
+        0 => paths::on_host(&step, "attacker")?,
+        _ => "attacker".to_owned(),
     };
     let argv = |words: &[&str]| launch.argv(&[&[program.as_str()], words].concat());
     Site::prepare(&step, unlimited)?.attack(&argv, true)
@@ -99,17 +80,18 @@ fn limited(launch: Launch<'_>) -> Result<(Launch<'_>, Option<&'static str>)> {
 }
 
 /// All attacks from inside another runtime. None where it does not start here; then the reason.
-pub fn from_peer(peer: &Peer, identity: Identity) -> Result<Result<Answers, String>> {
+pub fn attack_peer(peer: &Peer, identity: Identity) -> Result<Result<AttackResults, String>> {
     let step = match identity {
         Identity::Root => Step::new(0, identity)?,
         Identity::User => Step::without_root(0)?,
     };
-    let rootfs = step.host().rootfs_with("escape")?;
+    let rootfs = step.host().rootfs_with("attacker")?;
     fs::set_permissions(rootfs.here.join("tmp"), Permissions::from_mode(0o1777))
         .context("chmod tmp")?;
     let bundle = step.host().directory()?;
-    let argv =
-        |words: &[&str]| (peer.argv)(&step, &rootfs, &bundle, &[&["/bin/escape"], words].concat());
+    let argv = |words: &[&str]| {
+        (peer.argv)(&step, &rootfs, &bundle, &[&["/bin/attacker"], words].concat())
+    };
     let groups = Groups::now();
     let answers = Site::prepare(&step, None)?.attack(&argv, peer.takes_words);
     groups.remove_new();
@@ -141,13 +123,13 @@ impl Groups {
 impl Step {
     /// One attack from inside this step, started with these options (a step that has none of that
     /// name goes without).
-    pub fn attack(&self, name: &str, options: &[(&str, &str)]) -> Result<Answer> {
-        let rootfs = self.host().rootfs_with("escape")?;
+    pub fn attack(&self, name: &str, options: &[(&str, &str)]) -> Result<AttackResult> {
+        let rootfs = self.host().rootfs_with("attacker")?;
         let launch = options.iter().fold(self.launch().rootfs(&rootfs), |launch, (name, value)| {
             launch.option(name, value)
         });
         let site = Site::prepare(self, None)?;
-        let words: Vec<&str> = ["escape"]
+        let words: Vec<&str> = ["attacker"]
             .into_iter()
             .chain(site.words.iter().map(String::as_str))
             .chain([name])
@@ -162,7 +144,7 @@ impl Step {
 /// A host with decoys on it.
 struct Site<'a> {
     step: &'a Step,
-    outside: Scratch,
+    outside: HostPath,
     words: Vec<String>,
     decoys: Launched,
     careless: String,
@@ -172,7 +154,7 @@ impl<'a> Site<'a> {
     fn prepare(step: &'a Step, unlimited: Option<&str>) -> Result<Self> {
         let outside = step.host().directory()?;
         outside.join("marker").write("outside")?;
-        let careless = places::on_host(step, "escape")?;
+        let careless = paths::on_host(step, "attacker")?;
         let mut decoys =
             step.on_host().spawn(&[&careless, "decoys", outside.join("marker").arg()])?;
         let line = decoys.first_line().context("lay out the decoys")?;
@@ -181,13 +163,13 @@ impl<'a> Site<'a> {
         Ok(Site { step, outside, words, decoys, careless })
     }
 
-    /// `argv` makes a command line of the words for `escape`; `terminal` says that more words may
+    /// `argv` makes a command line of the words for `attacker`; `terminal` says that more words may
     /// be appended to it.
     fn attack(
         self,
         argv: &dyn Fn(&[&str]) -> Result<Vec<String>>,
         terminal: bool,
-    ) -> Result<Answers> {
+    ) -> Result<AttackResults> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let output = self.run(&[], &argv(&words)?)?;
         let mut answers = parse(&output.stdout);
@@ -195,7 +177,7 @@ impl<'a> Site<'a> {
             let output = self.run(&["--terminal"], &argv(&[&words[..], &[TERMINAL]].concat())?)?;
             answers.extend(parse(&output.stdout));
         } else {
-            let untried = Answer { mark: Mark::Untried, evidence: "not tried".into() };
+            let untried = AttackResult { outcome: Outcome::Untried, evidence: "not tried".into() };
             answers.insert(TERMINAL.into(), untried);
         }
         let missing = all()
@@ -232,17 +214,17 @@ impl Drop for Site<'_> {
     }
 }
 
-fn parse(text: &str) -> Answers {
+fn parse(text: &str) -> AttackResults {
     let line = |line: &str| {
         let mut fields = line.trim_end().splitn(3, '\t').map(str::to_owned);
-        let (name, mark) = (fields.next()?, fields.next()?);
-        let mark = match mark.as_str() {
-            "succeeded" => Mark::Succeeded,
-            "stopped" => Mark::Stopped,
-            "untried" => Mark::Untried,
+        let (name, outcome) = (fields.next()?, fields.next()?);
+        let outcome = match outcome.as_str() {
+            "succeeded" => Outcome::Succeeded,
+            "stopped" => Outcome::Stopped,
+            "untried" => Outcome::Untried,
             _ => return None,
         };
-        Some((name, Answer { mark, evidence: fields.next().unwrap_or_default() }))
+        Some((name, AttackResult { outcome, evidence: fields.next().unwrap_or_default() }))
     };
     text.lines().filter_map(line).collect()
 }
@@ -258,101 +240,17 @@ impl Launched {
     }
 }
 
-/// What is recorded of an attack by an identity: on the host without a container, and in each of
-/// the steps.
-#[derive(Clone, Debug, Default)]
-pub struct Expectation(BTreeMap<(String, &'static str), Vec<Mark>>);
-
-impl Expectation {
-    /// tests/escape.expected
-    pub fn path() -> PathBuf {
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/escape.expected"))
-    }
-
-    /// Reads it; what is not there yet is not expected.
-    pub fn read() -> Result<Self> {
-        let text = fs::read_to_string(Expectation::path()).unwrap_or_default();
-        let mut expectation = Expectation::default();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let [name, root, user] = fields[..] else { continue };
-            for (identity, marks) in [(Identity::Root, root), (Identity::User, user)] {
-                expectation.set(name, identity, marks.chars().map(Mark::of).collect());
-            }
-        }
-        Ok(expectation)
-    }
-
-    fn set(&mut self, attack: &str, identity: Identity, marks: Vec<Mark>) {
-        self.0.insert((attack.to_owned(), crate::claim::kind(identity)), marks);
-    }
-
-    /// Records what was found of all attacks, column by column. Where one fails even for root
-    /// without a container, being stopped proves nothing.
-    pub fn record(&mut self, identity: Identity, columns: &[Answers], free: &Answers) {
-        for attack in all() {
-            let provable = free[attack.name].mark == Mark::Succeeded;
-            let mark =
-                |mark: Mark| if provable || mark == Mark::Succeeded { mark } else { Mark::Untried };
-            self.set(
-                attack.name,
-                identity,
-                columns.iter().map(|answers| mark(answers[attack.name].mark)).collect(),
-            );
-        }
-    }
-
-    /// What is expected in a step.
-    pub fn get(&self, attack: &str, identity: Identity, number: usize) -> Option<Mark> {
-        self.0.get(&(attack.to_owned(), crate::claim::kind(identity)))?.get(number).copied()
-    }
-
-    /// The first step from which on no step lets it succeed, if one before did.
-    pub fn stopped_for_good(&self, attack: &str, identity: Identity) -> Option<usize> {
-        let succeeds =
-            |number: &usize| self.get(attack, identity, *number) == Some(Mark::Succeeded);
-        let last = (0..=STEPS.len()).rev().find(succeeds)?;
-        (last < STEPS.len()).then_some(last + 1)
-    }
-
-    /// The text of the file.
-    pub fn text(&self) -> String {
-        let mut text =
-            "# Attack, and how it ends: X succeeds, . is stopped, ? cannot be tried. For root and for an ordinary \
-                        user;\n# of each the host without a container, then steps 01 to 09. Written by\n\
-                        # SNAPSHOTS=overwrite cargo test -p harness --test escape\n"
-                .to_owned();
-        for attack in all() {
-            let marks = [Identity::Root, Identity::User].map(|identity| {
-                let of = |number| self.get(attack.name, identity, number).map_or('?', Mark::letter);
-                (0..=STEPS.len()).map(of).collect::<String>()
-            });
-            text += &format!("{:<24}{}  {}\n", attack.name, marks[0], marks[1]);
-        }
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_attack_that_comes_back_is_not_stopped_for_good() {
-        let mut expectation = Expectation::default();
-        expectation.set("a", Identity::Root, "XX..XX....".chars().map(Mark::of).collect());
-        expectation.set("b", Identity::Root, "XXXXXXXXXX".chars().map(Mark::of).collect());
-        assert_eq!(expectation.stopped_for_good("a", Identity::Root), Some(6));
-        assert_eq!(expectation.stopped_for_good("b", Identity::Root), None);
-    }
-
-    #[test]
-    fn a_line_of_escape_is_a_name_a_result_and_evidence() {
+    fn a_line_of_attacker_is_a_name_a_result_and_evidence() {
         let answers = parse("sysrq\tstopped\tEACCES\r\nnonsense\nterminal\tsucceeded\ttyped\n");
         assert_eq!(answers.len(), 2);
         assert_eq!(
-            (answers["sysrq"].mark, answers["sysrq"].evidence.as_str()),
-            (Mark::Stopped, "EACCES")
+            (answers["sysrq"].outcome, answers["sysrq"].evidence.as_str()),
+            (Outcome::Stopped, "EACCES")
         );
     }
 }

@@ -1,8 +1,8 @@
 //! Tries to get out of a container, and prepares what there is to be found outside.
 //!
-//! `escape [NAME=VALUE …] [ATTACK …]` runs inside and tries these attacks, or all: a line each, of
-//! name, result and evidence. The values say where the decoys are, which `escape decoys FILE` lays
-//! out on the host. `escape careless COMMAND …` starts a command as a careless launcher does: with
+//! `attacker [NAME=VALUE …] [ATTACK …]` runs inside and tries these attacks, or all: a line each, of
+//! name, result and evidence. The values say where the decoys are, which `attacker decoys FILE` lays
+//! out on the host. `attacker careless COMMAND …` starts a command as a careless launcher does: with
 //! a key in its keyring and, with `--terminal`, a terminal.
 
 use std::env::args;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         ["decoys", marker] => decoys(marker),
         ["careless", "--terminal", ref command @ ..] => on_terminal(command),
         ["careless", ref command @ ..] => careless(command),
-        _ => attempt(&words),
+        _ => try_all(&words),
     };
     result.map_or_else(
         |error| {
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 /// Tries attacks, each in a process of its own.
-fn attempt(words: &[&str]) -> Result<()> {
+fn try_all(words: &[&str]) -> Result<()> {
     let mut decoys = Decoys::default();
     let names: Vec<&str> = words.iter().copied().filter(|word| !decoys.take(word)).collect();
     for attack in all().iter().filter(|attack| names.is_empty() || names.contains(&attack.name)) {
@@ -64,7 +64,7 @@ fn in_child(attack: &Attack, decoys: &Decoys) -> Result<String> {
         ForkResult::Child => {
             drop(reader);
             alarm::set(LIMIT);
-            let result = describe((attack.attempt)(decoys));
+            let result = describe((attack.run)(decoys));
             let _ = writer.write_all(result.as_bytes());
             // SAFETY: ends this process alone.
             unsafe { libc::_exit(0) }
@@ -101,7 +101,7 @@ fn decoys(marker: &str) -> Result<()> {
     let end = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
     end.thread_block().context("sigprocmask")?;
     let pid = std::process::id();
-    let name = format!("escape-{pid}");
+    let name = format!("attack-{pid}");
     let queues = Queues::new(pid, &name)?;
     let tcp = TcpListener::bind("127.0.0.1:0").context("listen on 127.0.0.1")?;
     let _unix =

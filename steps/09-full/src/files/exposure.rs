@@ -1,0 +1,35 @@
+//! Whether other users can reach ROOTFS. What the container's root leaves there may be a
+//! set-user-ID program, and on disk it may belong to the user who started the container: whoever
+//! can execute it then has that user's rights.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::Result;
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{getegid, geteuid};
+use user::Ids;
+
+use crate::owners;
+
+/// Whether the container could leave set-user-ID programs of the caller where others find them.
+pub fn is_exposed(rootfs: &Path, ids: &Ids) -> Result<bool> {
+    let shifted = geteuid().is_root() && !owners::identical(ids);
+    let owner = if shifted { Some(0) } else { owners::outside(&ids.uids, 0) };
+    let harmless = |flags: FsFlags| flags.intersects(FsFlags::ST_RDONLY | FsFlags::ST_NOSUID);
+    Ok(owner == Some(geteuid().as_raw())
+        && !statvfs(rootfs).is_ok_and(|it| harmless(it.flags()))
+        && reachable(rootfs))
+}
+
+/// Whether others may enter every directory on the way, and `directory` itself.
+fn reachable(directory: &Path) -> bool {
+    let open = |directory: &Path| {
+        fs::metadata(directory).is_ok_and(|it| {
+            let group = it.mode() & 0o010 != 0 && it.gid() != 0 && it.gid() != getegid().as_raw();
+            it.mode() & 0o001 != 0 || group
+        })
+    };
+    directory.canonicalize().is_ok_and(|it| it.ancestors().all(open))
+}

@@ -1,0 +1,122 @@
+//! A directory on disk for what a container writes, removed with the launcher, however that ends.
+
+use std::fs::{self, File, Permissions};
+use std::io::{PipeWriter, Read, pipe};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::prctl;
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork, getuid, setsid};
+
+/// The directory while it is used.
+pub struct Scratch {
+    path: PathBuf,
+    /// The process that removes it when the last writing end of this pipe is closed.
+    cleaner: Pid,
+    pipe: Option<PipeWriter>,
+}
+
+/// Where each user's are. Nobody else may enter.
+fn base() -> PathBuf {
+    format!("/var/tmp/container-layers-{}", getuid()).into()
+}
+
+impl Scratch {
+    /// Makes a new directory, and removes those that killed launchers have left.
+    ///
+    /// # Errors
+    /// The directory of this user in /var/tmp belongs to somebody else, or others may enter it.
+    pub fn new() -> Result<Scratch> {
+        let base = private(&base())?;
+        // Nobody makes or removes anything there while we do.
+        let all = lock(&base, FlockArg::LockExclusive)?;
+        remove_stale(&base);
+        let path = tempfile::Builder::new().prefix("layer-").tempdir_in(&base);
+        let path = path.with_context(|| format!("make a directory in {}", base.display()))?.keep();
+        let used = lock(&path, FlockArg::LockExclusive)?;
+        drop(all);
+        let (reader, writer) = pipe().context("pipe")?;
+        // SAFETY: this process has one thread, so that the child may do what it likes.
+        match unsafe { fork() }.context("fork")? {
+            ForkResult::Parent { child } => {
+                Ok(Scratch { path, cleaner: child, pipe: Some(writer) })
+            }
+            ForkResult::Child => {
+                let _ = setsid(); // Ctrl-C in the terminal is not for us
+                let _ = prctl::set_name(c"cleaner");
+                drop(writer);
+                wait_for_end(reader, &used);
+                remove(&path);
+                // SAFETY: ends the process without the launcher's exit handlers.
+                unsafe { libc::_exit(0) }
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        let _ = waitpid(self.cleaner, None);
+    }
+}
+
+/// Makes a directory that only this user may enter, or checks that it is one.
+fn private(path: &Path) -> Result<PathBuf> {
+    let _ = fs::DirBuilder::new().mode(0o700).create(path);
+    let found = fs::symlink_metadata(path).with_context(|| format!("open {}", path.display()))?;
+    let ours = found.is_dir() && found.uid() == getuid().as_raw() && found.mode() & 0o077 == 0;
+    ensure!(ours, "{} is not a directory that only its owner may enter", path.display());
+    Ok(path.to_owned())
+}
+
+fn lock(directory: &Path, how: FlockArg) -> Result<Flock<File>> {
+    let what = || format!("lock {}", directory.display());
+    Flock::lock(File::open(directory).with_context(what)?, how)
+        .map_err(|(_, errno)| errno)
+        .with_context(what)
+}
+
+/// Whoever uses a directory holds its lock, and the kernel takes that away with the process.
+fn remove_stale(base: &Path) {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        if lock(&path, FlockArg::LockExclusiveNonblock).is_ok() {
+            remove(&path);
+        }
+    }
+}
+
+/// Waits until the launcher has ended. Everything else is closed, so that nobody waits for us.
+fn wait_for_end(mut launcher: impl Read + AsRawFd, used: &File) {
+    let kept = [launcher.as_raw_fd(), used.as_raw_fd()];
+    // SAFETY: closes descriptors that nothing here uses.
+    unsafe { close_fds::close_open_fds(0, &kept) };
+    let _ = launcher.read(&mut [0]);
+}
+
+/// Removes a directory with all in it. The container may have closed directories to their owner.
+fn remove(path: &Path) {
+    for _attempt in 0..2 {
+        if fs::remove_dir_all(path).is_ok() {
+            return;
+        }
+        open_up(path);
+    }
+}
+
+fn open_up(directory: &Path) {
+    let _ = fs::set_permissions(directory, Permissions::from_mode(0o700));
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir()));
+    directories.for_each(|entry| open_up(&entry.path()));
+}

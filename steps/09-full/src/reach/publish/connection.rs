@@ -1,0 +1,175 @@
+//! One connection outside, one inside, and what is on its way between them.
+
+use std::io::{ErrorKind, Read, Result, Write};
+use std::net::{Shutdown, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
+
+use libc::linger;
+use nix::errno::Errno;
+use nix::sys::epoll::EpollFlags;
+use nix::sys::socket::{
+    self, AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket, sockopt,
+};
+
+use super::Cable;
+
+/// So much of one connection is passed on before the others have their turn.
+const TURN: usize = 16;
+
+/// A client and the server that it reaches.
+pub struct Connection {
+    client: Side,
+    server: Side,
+    /// The server has answered: before that, its side takes nothing.
+    connected: bool,
+}
+
+struct Side {
+    stream: TcpStream,
+    /// The kernel has reported that this side says no more, perhaps together with its last words.
+    closing: bool,
+    /// This side hears no more: what the other one still says is thrown away.
+    deaf: bool,
+    /// What this side said and the other could not take yet.
+    rest: Vec<u8>,
+    said_all: bool,
+    /// The other side knows that it said all.
+    passed_on: bool,
+}
+
+/// What is to be done with a connection.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    /// The kernel reports when there is more.
+    Wait,
+    /// There is more now.
+    Again,
+    /// Both sides have said all.
+    Done,
+}
+
+impl Connection {
+    /// A connection to a client, and one to the server that has not answered yet.
+    pub fn new(client: TcpStream, server: TcpStream) -> Connection {
+        // What one side sends in two writes must not wait for an answer to the first: that takes
+        // 40 ms (tcp(7), TCP_NODELAY).
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let _ = client.set_nonblocking(true);
+        Connection { client: Side::new(client), server: Side::new(server), connected: false }
+    }
+
+    /// Notes what the kernel reported of one side.
+    pub fn report(&mut self, of_server: bool, what: EpollFlags) {
+        let side = if of_server { &mut self.server } else { &mut self.client };
+        let ends = EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
+        side.closing |= what.intersects(ends);
+        self.connected |= of_server && what.intersects(EpollFlags::EPOLLOUT | ends);
+    }
+
+    /// Passes on what can be passed on.
+    ///
+    /// # Errors
+    /// One side was reset, or never answered.
+    pub fn pump(&mut self, buffer: &mut [u8]) -> Result<Next> {
+        if !self.connected {
+            return Ok(Next::Wait);
+        }
+        let (client, server) = (&mut self.client, &mut self.server);
+        let more = pass_on(server, client, buffer)? | pass_on(client, server, buffer)?;
+        let done = |side: &Side, other: &Side| side.passed_on || other.deaf;
+        Ok(match (done(client, server) && done(server, client), more) {
+            (true, _) => Next::Done,
+            (_, true) => Next::Again,
+            _ => Next::Wait,
+        })
+    }
+
+    /// The container has ended: whether the client has been sent all that came from there.
+    pub fn is_heard(&self) -> bool {
+        self.server.passed_on || self.client.deaf || !self.connected
+    }
+
+    /// Ends both at once: each side learns that something is missing.
+    pub fn reset(self) {
+        reset(&self.client.stream);
+        reset(&self.server.stream);
+    }
+}
+
+/// Begins a connection to the container (connect(2), EINPROGRESS). It leaves from our end of the
+/// cable: while there is none, it must not leave by another way.
+///
+/// # Errors
+/// EADDRNOTAVAIL without a cable; EMFILE, ENFILE.
+pub fn connect(cable: Cable, inside: u16) -> Result<TcpStream> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let server = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+    setsockopt(&server, sockopt::IpBindAddressNoPort, &true)?;
+    let address = |ip, port| SockaddrIn::from(SocketAddrV4::new(ip, port));
+    bind(server.as_raw_fd(), &address(cable.host, 0))?;
+    match socket::connect(server.as_raw_fd(), &address(cable.container, inside)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(server.into()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// A socket closed with a linger time of 0 sends a reset (socket(7), SO_LINGER).
+pub fn reset(stream: &TcpStream) {
+    let _ = setsockopt(stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 });
+}
+
+impl Side {
+    fn new(stream: TcpStream) -> Side {
+        let (closing, deaf, said_all, passed_on) = (false, false, false, false);
+        Side { stream, closing, deaf, rest: Vec::new(), said_all, passed_on }
+    }
+
+    /// Returns how much of it this side could take.
+    fn hear(&mut self, words: &[u8]) -> usize {
+        if self.deaf || words.is_empty() {
+            return words.len();
+        }
+        done(self.stream.write(words)).map(|sent| sent.unwrap_or(0)).unwrap_or_else(|_| {
+            self.deaf = true; // it may have answered before: that must still arrive
+            words.len()
+        })
+    }
+}
+
+/// Returns whether there is more to be passed on now.
+fn pass_on(from: &mut Side, to: &mut Side, buffer: &mut [u8]) -> Result<bool> {
+    for _ in 0..TURN {
+        let sent = to.hear(&from.rest);
+        from.rest.drain(..sent);
+        if !from.rest.is_empty() {
+            return Ok(false);
+        }
+        if from.said_all {
+            if !from.passed_on {
+                from.passed_on = true;
+                let _ = to.stream.shutdown(Shutdown::Write); // it may still speak itself
+            }
+            return Ok(false);
+        }
+        let Some(read) = done(from.stream.read(buffer))? else { return Ok(false) };
+        from.said_all = read == 0;
+        let sent = to.hear(&buffer[..read]);
+        from.rest.extend_from_slice(&buffer[sent..read]);
+        // Less than was asked for is all there is. The kernel reports what comes later, but not
+        // again what it has reported already.
+        if 0 < read && read < buffer.len() && !from.closing && from.rest.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// None where the kernel would have us wait.
+fn done(result: Result<usize>) -> Result<Option<usize>> {
+    match result {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Ok(None)
+        }
+        result => result.map(Some),
+    }
+}

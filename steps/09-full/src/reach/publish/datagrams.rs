@@ -1,0 +1,117 @@
+//! UDP: each client gets a socket of its own towards the container, so that answers find the way
+//! back. There is no end to be seen in it, so a client that is silent for a minute is forgotten.
+
+use std::collections::HashMap;
+use std::io::Result;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+
+use super::Cable;
+
+/// After this time without a word a client is forgotten.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// So many datagrams are passed on before others have their turn.
+const TURN: usize = 64;
+
+/// The clients that have been heard, each by the key of its socket.
+#[derive(Default)]
+pub struct Sessions {
+    open: HashMap<u64, Session>,
+    keys: HashMap<(u64, SocketAddr), u64>,
+    last_key: u64,
+}
+
+struct Session {
+    socket: UdpSocket,
+    client: SocketAddr,
+    /// The key of the published port.
+    port: u64,
+    heard: Instant,
+}
+
+impl Sessions {
+    /// Whether there is no client.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The key of the published port to which socket `key` belongs.
+    pub fn port(&self, key: u64) -> Option<u64> {
+        self.open.get(&key).map(|session| session.port)
+    }
+
+    /// Passes on what clients sent to `listener`. `open` gives a new client's socket to epoll and
+    /// connects it to the container.
+    pub fn receive(
+        &mut self,
+        (listener, port): (&UdpSocket, u64),
+        buffer: &mut [u8],
+        mut open: impl FnMut(u64) -> Result<UdpSocket>,
+    ) {
+        for _ in 0..TURN {
+            let Ok((length, client)) = listener.recv_from(buffer) else { return };
+            if let Some(session) = self.session(port, client, &mut open) {
+                session.heard = Instant::now();
+                let _ = session.socket.send(&buffer[..length]); // datagrams may be lost
+            }
+        }
+    }
+
+    fn session(
+        &mut self,
+        port: u64,
+        client: SocketAddr,
+        open: &mut impl FnMut(u64) -> Result<UdpSocket>,
+    ) -> Option<&mut Session> {
+        let key = match self.keys.get(&(port, client)) {
+            Some(key) => *key,
+            None => {
+                self.last_key += 1;
+                let key = self.last_key;
+                let socket = open(key).or_else(|_| {
+                    self.forget_oldest(); // no descriptor is left
+                    open(key)
+                });
+                let session = Session { socket: socket.ok()?, client, port, heard: Instant::now() };
+                self.open.insert(key, session);
+                self.keys.insert((port, client), key);
+                key
+            }
+        };
+        self.open.get_mut(&key)
+    }
+
+    /// Passes on to its client what the container sent to socket `key`.
+    pub fn answer(&mut self, key: u64, listener: &UdpSocket, buffer: &mut [u8]) {
+        let Some(session) = self.open.get_mut(&key) else { return };
+        for _ in 0..TURN {
+            let Ok(length) = session.socket.recv(buffer) else { return };
+            session.heard = Instant::now();
+            let _ = listener.send_to(&buffer[..length], session.client);
+        }
+    }
+
+    /// Closes the sockets of those that have been silent for long.
+    pub fn forget_idle(&mut self) {
+        self.open.retain(|_, session| session.heard.elapsed() < IDLE);
+        self.keys.retain(|_, key| self.open.contains_key(key));
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.open.iter().min_by_key(|(_, session)| session.heard).map(|(key, _)| *key);
+        self.open.retain(|key, _| Some(*key) != oldest);
+        self.keys.retain(|_, key| Some(*key) != oldest);
+    }
+}
+
+/// A socket towards the container's port, reported by `epoll` under `key`.
+pub fn connect(epoll: &Epoll, cable: Cable, inside: u16, key: u64) -> Result<UdpSocket> {
+    let socket = UdpSocket::bind((cable.host, 0))?;
+    socket.connect((cable.container, inside))?;
+    socket.set_nonblocking(true)?;
+    epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+    Ok(socket)
+}

@@ -1,0 +1,137 @@
+//! The registry: a directory for each user, with a file for each of their containers that run.
+//!
+//! Nothing counts because it is written there. A launcher holds a lock on its file
+//! (fcntl_locking(2)). The kernel takes the lock away when the launcher ends, however it ends, and
+//! names the holder to anyone who asks, in the numbers of their own PID namespace. So a file that a
+//! killed launcher left does not count, and no number in it can come to mean another process.
+//!
+//! Only its user may look into the directory or write there. So no other user can take a name,
+//! stop a start, or add a row to a list.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context, Result};
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, renameat};
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde::{Deserialize, Serialize};
+
+pub(super) use lock::Holder;
+
+use super::publish::Port;
+
+mod lock;
+mod place;
+
+/// No entry of ours is longer than this, whatever another user wrote into theirs.
+const LONGEST: u64 = 1 << 16;
+
+/// Root does not read more entries than this of another user.
+const MOST: usize = 4096;
+
+/// The containers of one user.
+pub(super) struct Registry {
+    directory: OwnedFd,
+    /// The user's id.
+    pub owner: u32,
+    /// Device and inode: one directory may be found in two places.
+    id: (u64, u64),
+}
+
+/// What others may want to know of a container, and the kernel does not.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Entry {
+    /// Its root filesystem, as it was typed.
+    pub rootfs: String,
+    /// Its address, once it has one.
+    pub address: Option<std::net::Ipv4Addr>,
+    /// The ports that lead into it.
+    pub ports: Vec<Port>,
+}
+
+impl Registry {
+    /// While the returned value lives, no other process of this user changes the registry.
+    pub fn lock(&self) -> Result<Flock<OwnedFd>> {
+        let directory = self.directory.try_clone().context("dup")?;
+        Flock::lock(directory, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| errno)
+            .context("lock the registry of containers")
+    }
+
+    /// Writes the entry of a container of ours; the caller has the registry's lock. Returns its
+    /// file: the entry counts while the calling process has the file open.
+    ///
+    /// Another process sees the entry as it was before, or whole and locked.
+    pub fn write(&self, name: &str, entry: &Entry) -> Result<File> {
+        let what = || format!("write the registry's entry {name}");
+        let (new, file) = (".new", file_name(name));
+        let _ = unlinkat(&self.directory, new, UnlinkatFlags::NoRemoveDir); // of a start that was killed here
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+        let mut written = self.open(new, flags).with_context(what)?;
+        written.write_all(&serde_json::to_vec(entry)?).with_context(what)?;
+        lock::hold(&written).with_context(what)?;
+        renameat(&self.directory, new, &self.directory, file.as_str()).with_context(what)?;
+        Ok(written)
+    }
+
+    /// Removes what killed launchers left; the caller has the registry's lock.
+    pub fn remove_stale(&self) {
+        let stale = |name: &String| matches!(self.holder(name), Some(Holder::Nobody));
+        self.names().filter(stale).for_each(|name| self.remove(&name));
+    }
+
+    /// Removes an entry; the caller has the registry's lock.
+    pub fn remove(&self, name: &str) {
+        let _ = unlinkat(&self.directory, file_name(name).as_str(), UnlinkatFlags::NoRemoveDir);
+    }
+
+    /// The names of all entries: also of those that killed launchers left.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let names = |mut directory: Dir| -> Vec<String> {
+            let files = directory.iter().flatten().take(MOST);
+            files.filter_map(|file| name_of(file.file_name().to_str().ok()?)).collect()
+        };
+        let again = self.open(".", OFlag::O_RDONLY | OFlag::O_DIRECTORY);
+        again.and_then(|file| Dir::from_fd(file.into())).map(names).unwrap_or_default().into_iter()
+    }
+
+    /// The process that holds this name, if there is such an entry.
+    pub fn holder(&self, name: &str) -> Option<Holder> {
+        lock::holder(&self.file(name)?).ok()
+    }
+
+    /// What is written of this container.
+    pub fn read(&self, name: &str) -> Option<Entry> {
+        let mut text = Vec::new();
+        self.file(name)?.take(LONGEST).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// An entry's file. What else its user may have put there is not opened, or not looked at.
+    pub fn file(&self, name: &str) -> Option<File> {
+        let file = self.open(&file_name(name), OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;
+        let stat = fstat(&file).ok()?;
+        let regular =
+            SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG;
+        (regular && stat.st_uid == self.owner).then_some(file)
+    }
+
+    /// Opens a file of the directory itself: no link out of it, and nothing that is mounted there.
+    fn open(&self, name: &str, flags: OFlag) -> Result<File, Errno> {
+        place::open_beneath(&self.directory, name, flags).map(File::from)
+    }
+}
+
+fn file_name(name: &str) -> String {
+    format!("{name}.json")
+}
+
+/// Only a name that `--name` would take: another user's files may be called anything.
+fn name_of(file: &str) -> Option<String> {
+    file.strip_suffix(".json").filter(|name| super::name::is_valid(name)).map(str::to_owned)
+}
