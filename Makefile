@@ -176,6 +176,6 @@ sweep: ready
 # What is mounted below target/ belongs to the machine, and would be removed with it.
 clean:
 	@[ ! -d target ] || $(MAKE) sweep DRY=
-	cargo clean --quiet
+	@cargo clean --quiet 2> /dev/null || tools/remove-target
 
 .PHONY: help image ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean
