@@ -128,7 +128,7 @@ impl Git {
     pub fn export(&self, commit: &str, directory: &Path) -> Result<()> {
         let mut archive = self.command(&["archive", commit]).stdout(Stdio::piped()).spawn()?;
         let tar = Command::new("tar")
-            .args(["-xf", "-", "-C"])
+            .args(["-xmf", "-", "-C"] // as new as now: whoever builds it must notice)
             .arg(directory)
             .stdin(archive.stdout.take().context("git archive: no output")?)
             .status()
