@@ -8,11 +8,18 @@
 #   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
 #   make check-NN    what chapter NN claims, claim by claim     [VERBOSE=1] [FORMAT=json|tap] [SUDO=sudo]
 #   make check       all chapters, with a table at the end
+#   make practice-NN   build the chapter's mechanism yourself: the next exercise [EX=name, EX=all: the library, EX=main]
+#   make bug-NN      something is broken in step NN: find it                            [N=2]
+#   make watch-NN    judge what you write at each save; check-NN: once
+#   make hint-NN     one hint more each time; solution-NN: how the course does it; reset-NN: back [ALL=1]
+#   make progress    which exercises are done; hand-in: your steps in an archive    [TO=me.tar]
+#   make grade       students' trees, judged in containers                          TREE='hand-ins/*'
 #   make escape-NN   what an attacker can do inside step NN, and which chapter stops it     [VERBOSE=1]
 #   make escape      all attacks on all steps, and on the other runtimes that are installed     [SUDO=sudo]
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
+#   make image       unpack an image, as from docker save, for step 09           FILE=IMAGE.tar
 #   make book        the book, in docs/book (mdbook is installed for that)   [OPEN=1]
 #   make test        check every claim of every chapter on this machine
 #   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
@@ -21,6 +28,7 @@
 #   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
 #   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
 #   make sweep       remove what an interrupted experiment left on the machine           [DRY=1] [SUDO=sudo] [ROOTFS=DIR]
+#   make test-practice  every exercise takes out what it says, and its claims notice  [QUICK=1]
 #   make clean       sweep, then remove what was built
 
 MAKEFLAGS += --no-print-directory
@@ -38,6 +46,8 @@ later = $(shell sed -n '/^$(name) /,$$ s/^\([0-9][^ ]*\) .*/\1/p' steps/chapters
 prev = $(lastword $(filter-out $(later),$(STEPS)))
 known = $(if $(name),,echo "There is no step $*. The steps are: $(STEPS)" >&2; exit 2)
 
+include tools/practice/practice.mk
+
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -47,6 +57,7 @@ ready:
 	@tools/toolchain.sh
 
 build: ready
+	@$(say_open)
 	@[ -e $(BIN)/check ] || echo "Building; the first time takes a minute or two." >&2
 	@cargo build --quiet --workspace
 
@@ -56,6 +67,10 @@ tree = $(if $(filter target/rootfs/host,$(ROOTFS)),$(BIN)/rootfs $(ADD:%=--add %
 rootfs: build
 	@$(tree)
 
+image: ready
+	@cargo build --quiet --package rootfs --package rootfs-image --bins
+	@$(BIN)/rootfs image "$$FILE"
+
 # A step is built with what it needs: the tool that makes root filesystems, and the programs that run inside so far.
 inside = $(foreach step,$(prev_and_name),$(if $(wildcard steps/$(step)/src/bin/*.rs),--package step-$(step)))
 prev_and_name = $(filter-out $(filter-out $(name),$(later)),$(STEPS))
@@ -63,17 +78,21 @@ programs = $(basename $(notdir $(wildcard $(prev_and_name:%=steps/%/src/bin/*.rs
 build-step = [ -e $(BIN)/$(name) ] || echo "Building; the first time takes half a minute." >&2; \
     cargo build --quiet --package rootfs --bin rootfs --package step-$(name) --bin $(name) $(inside) $(programs:%=--bin %)
 
+# What a container of step 09 writes goes to a layer of its own, so that the course's tree stays as it was built.
+given = $(findstring --overlay,$(value ARGS))$(findstring --read-only,$(value ARGS))
+layer = $(if $(filter 09,$*),$(if $(filter target/rootfs/host,$(ROOTFS)),$(if $(given),,--overlay)))
+
 # With a command, its exit code counts. A shell's is that of whatever was typed last, and no failure of the course.
 step-%: ready
 	@$(known)
 	@$(build-step)
 	@$(tree)
 	@$(if $(sudo),tools/need-sudo $(name))
-	@$(if $(value CMD),$(sudo),tools/shell $(sudo)) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(value CMD)
+	@$(if $(value CMD),$(sudo),tools/shell $(sudo)) $(BIN)/$(name) $(layer) $(value ARGS) $(ROOTFS) $(value CMD)
 
 diff-%:
 	@$(known)
-	@tools/diff $(name) '$(prev)' $(ROOM)
+	@$(say_open); $(go_to_course); $(CURDIR)/tools/diff $(name) '$(prev)' $(ROOM)
 
 trace-%: ready
 	@$(known)
@@ -87,8 +106,12 @@ claims = cargo test --quiet --no-run $(1) --test claims && \
     $(SUDO) $(BIN)/check $(if $(FORMAT),--format $(FORMAT)) $(if $(VERBOSE),--verbose) \
     $$(cargo test --quiet --no-run $(1) --test claims --message-format=json | sort | sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p')
 
-check-%: rootfs
+# In the middle of an exercise only this step is built, and practice shows what comes first.
+check-%:
 	@$(known)
+	@if $(practising); then $(MAKE) tried && $(PRACTICE) check '$*' $(call option,$(SUDO),--sudo); else $(MAKE) claims-$*; fi
+
+claims-%: rootfs
 	@$(call claims,-p step-$(name))
 
 check: rootfs
@@ -133,7 +156,7 @@ test-vm: build
 
 book:
 	@command -v mdbook >/dev/null || { echo "Installing mdbook; this takes some minutes, once." >&2; cargo install --quiet --locked mdbook@^0.5; }
-	@cargo build --quiet --package book
+	@cargo build --quiet --package book --package practice
 	@mdbook $(if $(OPEN),serve --open,build) docs
 
 # The doctor starts the steps, but a step that does not build must not keep it from its work.
@@ -153,6 +176,6 @@ sweep: ready
 # What is mounted below target/ belongs to the machine, and would be removed with it.
 clean:
 	@[ ! -d target ] || $(MAKE) sweep DRY=
-	cargo clean --quiet
+	@cargo clean --quiet 2> /dev/null || tools/remove-target
 
-.PHONY: help ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean
+.PHONY: help image ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean

@@ -1,27 +1,30 @@
 #!/usr/bin/env bash
-# mutants.sh [PATTERN]: breaks one mechanism after the other in a copy of this tree, as tests/mutants says, and prints the
-# claim or the test that notices. Fails when nobody does, and when a rule no longer applies. With PATTERN only the mutants whose
-# lines match it. Takes 10 to 20 minutes.
+# mutants.sh [--dry-run] [PATTERN]: breaks one mechanism after the other in a copy of this tree, as tests/mutants lists them,
+# and prints the claim or the test that notices. Fails when none does, and when a rule changes nothing any more. With PATTERN
+# it takes only the mutants whose lines match. Takes 10 to 20 minutes; with --dry-run it only applies the rules, in a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export RUST_BACKTRACE=0
+dry= ; [ "${1:-}" != --dry-run ] || { dry=yes; shift; }
 copy=$PWD/target/mutants log=$PWD/target/mutants.log
 survived=0 caught=0
 mkdir -p "$copy"
 git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -xf - -C "$copy"
 cd "$copy"
 
-# A cleaner that was broken leaves groups of launchers that are no more.
+# A cleaner that was broken leaves groups behind. A launcher that lives holds a lock on its groups.
 tidy() {
-    for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name 'container-[0-9]*' 2> /dev/null); do
-        [ -e "/proc/${group##*-}" ] || rmdir "$group" 2> /dev/null || true
+    for group in $(find /sys/fs/cgroup -maxdepth 4 -type d -name 'container-??????' 2> /dev/null); do
+        flock --nonblock "$group" rmdir "$group" 2> /dev/null || true
     done
 }
 trap tidy EXIT
 
-cargo test --quiet --no-run --workspace
-cargo build --quiet --workspace
-target/debug/rootfs > /dev/null
+if [ -z "$dry" ]; then
+    cargo test --quiet --no-run --workspace
+    cargo build --quiet --workspace
+    target/debug/rootfs > /dev/null
+fi
 
 # What notices, a line each: the claims of a step; where those hold, its other tests; then every attack on it, what it
 # leaves on the host, and what it says to bad input.
@@ -42,13 +45,14 @@ verdict() {
 before=
 while IFS='|' read -r step says file script <&3; do
     step=${step// /} file=steps/${file// /} says=${says# } says=${says% } script=${script# }
+    if [ ! -e "$file" ] || sed -E "$script" "$file" | cmp -s - "$file"; then
+        printf 'NO LONGER APPLIES  %s: %s (%s)\n' "$step" "$says" "$file"; survived=$((survived + 1)); continue
+    fi
+    [ -z "$dry" ] || { caught=$((caught + 1)); continue; }
     [ "${before:-$step}" = "$step" ] || cargo build --quiet -p "step-$before"   # the next step is compared with it
     before=$step
     cp "$file" "$copy/original"
     sed -E -i "$script" "$file"
-    if cmp -s "$file" "$copy/original"; then
-        printf 'NO LONGER APPLIES  %s: %s\n' "$step" "$says"; survived=$((survived + 1)); continue
-    fi
     found=$(verdict "$step")
     cp "$copy/original" "$file"
     if [ -z "$found" ] || [[ $found == "it does not compile"* ]]; then
@@ -58,5 +62,5 @@ while IFS='|' read -r step says file script <&3; do
         caught=$((caught + 1))
     fi
 done 3< <(grep -v '^#' tests/mutants | grep -E -- "${1:-.}")
-echo "$caught caught, $survived not"
+echo "$caught $([ -n "$dry" ] && echo apply || echo caught), $survived not"
 [ $survived = 0 ]

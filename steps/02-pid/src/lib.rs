@@ -18,11 +18,14 @@ use nix::unistd::{Pid, pipe2};
 
 mod job;
 
+use job::Job;
+
 /// A container's first process, seen from the process that launched it. It is killed if this is
 /// dropped before it has ended.
 pub struct Container {
     /// Its number in the launcher's PID namespace.
     pub pid: Pid,
+    job: Job,
     /// Closed by the kernel when the launcher ends, however it ends.
     _lifeline: OwnedFd,
 }
@@ -55,11 +58,13 @@ pub fn spawn(
     init: impl FnOnce(&Launcher) -> Result<Infallible>,
 ) -> Result<Container> {
     keep_exit_codes()?;
+    let job = Job::begin()?;
     let (launcher, lifeline) = pipe2(OFlag::O_CLOEXEC).context("pipe2")?;
     match fork(args)? {
-        Some(pid) => Ok(Container { pid, _lifeline: lifeline }),
+        Some(pid) => Ok(Container { pid, job, _lifeline: lifeline }),
         None => {
             drop(lifeline);
+            drop(job);
             let Err(error) = init(&Launcher(launcher));
             // SAFETY: ends only this process, without the exit handlers, which are the parent's.
             unsafe { libc::_exit(common::report(&error).into()) }
@@ -123,7 +128,7 @@ pub fn die_with(launcher: &Launcher) -> Result<()> {
 impl Container {
     /// Waits for the end of the payload. Returns its exit code, or 128 + n when signal n ended it.
     pub fn wait(self) -> Result<ExitCode> {
-        let status = job::wait_as_job(self.pid)?;
+        let status = self.job.wait(self.pid)?;
         std::mem::forget(self);
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         Ok(ExitCode::from(code.unwrap_or(common::exit::FAILURE.into()) as u8))

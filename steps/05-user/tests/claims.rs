@@ -114,6 +114,26 @@ fn main() -> ExitCode {
                 },
             )
             .hint("the order of user::become_root and pid::die_with in steps/05-user/src/main.rs"),
+            holds("ids are not written where /proc shows another PID namespace", |step| {
+                let rootfs = step.host().rootfs()?;
+                let step_05 =
+                    [env!("CARGO_BIN_EXE_05-user"), rootfs.there.to_str().context("path")?];
+                let command = [&["unshare", "--pid", "--fork"], &step_05[..], &["true"]].concat();
+                let output = step.on_host().attempt(&command)?;
+                step.expect("exit code", output.code()).equals(125)?;
+                step.expect("the error", output.stderr).satisfies(
+                    "about /proc, and not about a write to a stranger's",
+                    |error| {
+                        error.contains("another PID namespace") && !error.contains("write /proc")
+                    },
+                )
+            })
+            .only(Identity::Root),
+            holds("maps that overlap are refused before anything is created", |step| {
+                let launch =
+                    step.launch().option("--uid-map", "0:1000:2").option("--uid-map", "1:2000:1");
+                step.expect("exit code", launch.attempt(&["true"])?.code()).equals(2)
+            }),
             holds("the payload never runs before its ids are mapped", |step| {
                 for _ in 0..50 {
                     let output = mapped(step).output(&["id", "-u"])?;

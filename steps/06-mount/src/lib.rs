@@ -76,7 +76,7 @@ type Filesystem = (&'static str, &'static str, &'static [(&'static str, &'static
 
 const FILESYSTEMS: [Filesystem; 3] = [
     ("pts", "devpts", &[("ptmxmode", "666"), ("mode", "620")]), // its own terminals
-    ("shm", "tmpfs", &[("mode", "1777")]),                      // shm_open(3)
+    ("shm", "tmpfs", &[("mode", "1777"), ("size", "64m")]),     // shm_open(3)
     ("mqueue", "mqueue", &[]), // mq_overview(7): what chapter 04 separated, to look at
 ];
 

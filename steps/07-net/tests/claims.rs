@@ -2,6 +2,7 @@
 
 use std::fs::read_dir;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use harness::{Container, Identity, Step, chapter, holds, introduces};
@@ -123,6 +124,58 @@ fn main() -> ExitCode {
                     })
             })
             .only(Identity::Root),
+            holds("two routes that together lead everywhere are a default route", |step| {
+                routes(step, &["0.0.0.0/1 dev lo", "128.0.0.0/1 dev lo"])?;
+                step.expect("exit code", step.launch().attempt(&["true"])?.code()).equals(0)?;
+                let launch = step.launch().option("--ip", IP);
+                step.expect("exit code with --ip", launch.attempt(&["true"])?.code()).equals(0)
+            })
+            .only(Identity::Root),
+            holds("a network behind a VPN is left alone where another one is free", |step| {
+                routes(step, &["0.0.0.0/1 dev lo", "128.0.0.0/1 dev lo", "10.0.0.0/8 dev lo"])?;
+                let container = step.start(&["sleep", "30"])?;
+                step.expect("addresses", addresses(&container)?)
+                    .satisfies("in the other pool, 172.29.0.0/16", |addresses| {
+                        addresses.iter().any(|address| address.starts_with("172.29."))
+                    })
+            })
+            .only(Identity::Root),
+            holds("whatever routes say of the private addresses, a subnet is found", |step| {
+                for kind in ["blackhole", "prohibit", "unreachable", "throw", "unicast"] {
+                    let device = if kind == "unicast" { "dev lo" } else { "" };
+                    let route = |net| format!("{kind} {net} {device}");
+                    let (ten, other) = (route("10.0.0.0/8"), route("172.16.0.0/12"));
+                    routes(step, &[&ten, &other])?;
+                    step.expect(kind, step.launch().attempt(&["true"])?.code()).equals(0)?;
+                    for route in [ten, other] {
+                        ip(step, "del", &route)?;
+                    }
+                }
+                Ok(())
+            })
+            .only(Identity::Root),
+            holds("a network that the host is in is not taken", |step| {
+                let host = step.host().process();
+                host.run_in(&["net"], &["ip", "addr", "add", "10.78.0.1/16", "dev", "lo"])?;
+                let launch = step.launch().option("--ip", "10.78.3.2/24");
+                step.expect("exit code", launch.attempt(&["true"])?.code()).equals(125)
+            })
+            .only(Identity::Root),
+            holds("a connection that the payload makes at once is answered at once", |step| {
+                let server = step.on_host().spawn(&[env!("CARGO_BIN_EXE_server"), PORT])?;
+                wait_for(step, PORT)?;
+                let mut slow = 0;
+                for _ in 0..30 {
+                    let launch = step.launch().option("--ip", IP);
+                    let begin = Instant::now();
+                    step.expect("exit code", launch.output(&["client", HOST, PORT])?.code())
+                        .equals(0)?;
+                    slow += u32::from(begin.elapsed() > Duration::from_millis(900));
+                }
+                drop(server);
+                step.expect("starts that took a second", slow).equals(0)
+            })
+            .only(Identity::Root),
             holds("the cable is gone with the container", |step| {
                 let links = || step.host().process().run_in(&["net"], &["ip", "-o", "link"]);
                 let before = links()?;
@@ -152,4 +205,15 @@ fn addresses(container: &Container) -> Result<Vec<String>> {
 fn wait_for(step: &Step, port: &str) -> Result<()> {
     let listens = || Ok(step.try_call(&step.on_host(), &["connect", port])? == Ok(()));
     harness::wait_until("the host's server listens", std::time::Duration::from_secs(2), listens)
+}
+
+/// Adds routes to the host's network.
+fn routes(step: &Step, routes: &[&str]) -> Result<()> {
+    routes.iter().try_for_each(|route| ip(step, "add", route))
+}
+
+fn ip(step: &Step, action: &str, route: &str) -> Result<()> {
+    let words: Vec<&str> = ["ip", "route", action].into_iter().chain(route.split(' ')).collect();
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    step.host().process().run_in(&["net"], &words).map(drop)
 }

@@ -7,9 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use common::{Operation, Tried};
 use libc::{c_int, clone_args};
-use mnt::Root;
 use nix::sched::{CloneFlags, unshare};
-use rustix::mount::MountAttrFlags;
 
 mod cleaner;
 pub mod files;
@@ -17,6 +15,7 @@ pub mod hierarchy;
 mod limits;
 mod node;
 mod usage;
+mod view;
 
 use cleaner::Cleaner;
 use files::Version;
@@ -87,9 +86,4 @@ impl Group {
         self.cleaner.map_or(Ok(()), Cleaner::finish)?;
         Ok(code)
     }
-}
-
-/// Mounts the part of the cgroup v2 tree that this cgroup namespace shows, for reading only.
-pub fn mount_view(root: &Root) -> Result<()> {
-    root.mount("cgroup2", "sys/fs/cgroup", mnt::INERT | MountAttrFlags::MOUNT_ATTR_RDONLY, &[])
 }

@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use harness::{
     Container, Identity, Launch, Process, Step, chapter, holds, introduces, skip, wait_until,
 };
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn main() -> ExitCode {
     chapter(
@@ -65,16 +67,17 @@ fn main() -> ExitCode {
                 step.expect("other paths", elsewhere).equals(0)
             })
             .only(Identity::Root),
-            holds("inside, the tree can only be read", |step| {
-                let container = step.start(&["sleep", "30"])?;
-                let mounts = container.payload.mounts()?;
-                let tree = mounts
-                    .iter()
-                    .find(|mount| mount.point == "/sys/fs/cgroup")
-                    .context("no /sys/fs/cgroup")?;
-                let read_only = |options: &String| options.split(',').any(|option| option == "ro");
-                step.expect("mount options", tree.options.clone()).satisfies("ro", read_only)
-            }),
+            holds("inside, the container's groups are there and can only be read", |step| {
+                let container = limited(step, "--pids", "50")?.start(&["sleep", "30"])?;
+                let mut trees = container.payload.mounts()?;
+                trees.retain(|mount| mount.fstype.starts_with("cgroup"));
+                let writable = |options: &str| options.split(',').next() != Some("ro");
+                let options: Vec<String> = trees.into_iter().map(|tree| tree.options).collect();
+                step.expect("options of the mounts", options).satisfies("ro", |all| {
+                    !all.is_empty() && !all.iter().any(|options| writable(options))
+                })
+            })
+            .only(Identity::Root),
             holds("the group is gone with the container", |step| {
                 let mut container = limited(step, "--pids", "50")?.start(&["sleep", "30"])?;
                 let group = group(container.payload, "pids")?;
@@ -98,6 +101,43 @@ fn main() -> ExitCode {
                 wait_until("the group goes", Duration::from_secs(2), || Ok(!group.exists()))
             })
             .only(Identity::Root),
+            holds(
+                "the next start removes a group whose launcher took its cleaner with it",
+                |step| {
+                    limited(step, "--pids", "50")?;
+                    let rootfs = step.host().rootfs()?;
+                    let start = [env!("CARGO_BIN_EXE_08-cgroup"), "--pids", "50"];
+                    let unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+                    let payload = [rootfs.there.to_str().context("path")?, "sleep", "30"];
+                    let first = step.on_host().spawn(&[&unshare, &start[..], &payload].concat())?;
+                    let mut found = None;
+                    wait_until("the payload", Duration::from_secs(5), || {
+                        let all = first.process().descendants();
+                        let sleeps = |it: &Process| {
+                            it.cmdline().is_ok_and(|words| words.starts_with(b"sleep\0"))
+                        };
+                        found = all.first().copied().zip(all.iter().copied().find(sleeps));
+                        Ok(found.is_some())
+                    })?;
+                    let (launcher, payload) = found.context("no payload")?;
+                    let group = group(payload, "pids")?;
+                    limited(step, "--pids", "50")?; // while its launcher lives the group stays
+                    step.expect("the group of a running container", group.exists()).equals(true)?;
+                    kill(Pid::from_raw(launcher.pid), Signal::SIGKILL)?;
+                    sleep(Duration::from_millis(200));
+                    step.expect("the abandoned group", group.exists()).equals(true)?;
+                    limited(step, "--pids", "50")?;
+                    step.expect("the abandoned group, after the next start", group.exists())
+                        .equals(false)
+                },
+            )
+            .only(Identity::Root),
+            holds("more processes than the kernel can count are refused in words", |step| {
+                let output = step.launch().option("--pids", "4294967295").attempt(&["true"])?;
+                step.expect("exit code", output.code()).equals(2)?;
+                step.expect("the error", output.stderr)
+                    .satisfies("with the limit", |error| error.contains("4194304"))
+            }),
             holds("without limits nobody needs a cgroup", |step| {
                 step.expect("exit code", step.output(&["true"])?.code()).equals(0)
             }),

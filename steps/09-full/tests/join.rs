@@ -1,6 +1,8 @@
 //! What chapter 09 claims of a container that runs: it is found by name, joined, and reached
 //! through a port.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +24,7 @@ const PUBLISHED: &str = "4712:4711";
 const GREETING: &str = "Received 25 bytes :hello from the other side";
 
 fn main() -> ExitCode {
-    chapter("09-full", [found(), joined(), reached()].concat())
+    chapter("09-full", [found(), joined(), reached(), in_background()].concat())
 }
 
 fn found() -> Vec<harness::Claim> {
@@ -50,6 +52,35 @@ fn found() -> Vec<harness::Claim> {
             });
             step.expect("names", left).equals(["db"])
         }),
+        introduces("a name that a killed launcher left is taken at once", |step| {
+            named(step)?.kill_launcher()?;
+            let _again = named(step)?;
+            step.expect("names", names(step)?).equals(["web"])
+        }),
+        introduces("a container is one line, whatever its command is called", |step| {
+            let words = ["sh", "-c", "sleep 30; :", "\u{1b}[2J\nweb 1 root"];
+            let _container = step.start(&words)?;
+            let list = step.on_host().output(&[CONTAINERS])?.stdout;
+            step.expect("lines", list.lines().count()).equals(2)?;
+            step.expect("escape characters", list.matches('\u{1b}').count()).equals(0)
+        }),
+        holds("another user's name leads root nowhere, and the error names that user", |step| {
+            let other = ["setpriv", "--reuid", "54322", "--regid", "54322", "--clear-groups"];
+            let place = ["install", "-d", "-m", "700", "-o", "54322", "/run/user/54322"];
+            step.on_host().output(&place)?;
+            let (program, rootfs) = (beside(ENTER, "09-full"), step.host().copy_of_rootfs()?);
+            let trees = rootfs.here.parent().context("no parent")?;
+            fs::set_permissions(trees, Permissions::from_mode(0o755)).context("chmod")?; // that user has no other
+            let start = [&program, "--name", "web", rootfs.arg(), "sleep", "30"];
+            let mut theirs = step.on_host().spawn(&[other.as_slice(), &start].concat())?;
+            wait_until("it runs", Duration::from_secs(5), || Ok(names(step)? == ["web"]))?;
+            let entered = enter(step, &["true"])?;
+            theirs.kill()?;
+            step.expect("exit code", entered.code()).equals(125)?;
+            step.expect("error", entered.stderr)
+                .satisfies("user 54322", |error| error.contains("user 54322"))
+        })
+        .only(Identity::Root),
         introduces("without a name it has that of its launcher's number", |step| {
             let container = step.start(&["sleep", "30"])?;
             step.expect("names", names(step)?)
@@ -212,6 +243,55 @@ fn reached() -> Vec<harness::Claim> {
                 .satisfies("no greeting", |line| *line != GREETING)
         }),
     ]
+}
+
+fn in_background() -> Vec<harness::Claim> {
+    vec![
+        holds("a container in the background outlives its shell, until it is stopped", |step| {
+            let launch = step.launch().option("--name", "bg").flag("--detach");
+            let started = launch.attempt(&["sh", "-c", "echo said; exec sleep 30"])?;
+            step.expect("printed", started.line()).equals("bg")?;
+            step.expect("names", names(step)?).equals(["bg"])?;
+            let _ = wait_until("it speaks", Duration::from_secs(2), || {
+                Ok(containers(step, &["logs", "bg"])?.line() == "said")
+            });
+            step.expect("its log", containers(step, &["logs", "bg"])?.line()).equals("said")?;
+            step.expect("stop", containers(step, &["stop", "bg"])?.code()).equals(0)?;
+            step.expect("names", names(step)?.len()).equals(0)?;
+            step.expect("wait", containers(step, &["wait", "bg"])?.code()).equals(143)
+        }),
+        holds("one that does not end by itself is killed", |step| {
+            let launch = step.launch().option("--name", "bg").flag("--detach");
+            launch.attempt(&["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])?;
+            step.expect("stop", containers(step, &["stop", "-t", "1", "bg"])?.code()).equals(0)?;
+            step.expect("names", names(step)?.len()).equals(0)?;
+            step.expect("wait", containers(step, &["wait", "bg"])?.code()).equals(137)
+        }),
+        holds(
+            "a start that fails in the background has its exit code, and leaves no log",
+            |step| {
+                let launch = step.launch().option("--name", "bg").flag("--detach");
+                step.expect("exit code", launch.attempt(&["nothing"])?.code()).equals(127)?;
+                step.expect("logs", containers(step, &["logs", "bg"])?.code()).equals(125)
+            },
+        ),
+        introduces("a log is at most two mebibytes, and ends with what was said last", |step| {
+            let launch = step.launch().option("--name", "bg").flag("--detach");
+            let say = "sleep 1; i=0; while [ $i -lt 60000 ]; do i=$((i+1)); \
+                       echo $i 3456789 123456789 123456789 123456789 123456789; done";
+            launch.attempt(&["sh", "-c", say])?;
+            step.expect("wait", containers(step, &["wait", "bg"])?.code()).equals(0)?;
+            let log = containers(step, &["logs", "bg"])?.stdout;
+            step.expect("bytes", log.len())
+                .satisfies("1 to 2 MiB", |length| (1 << 20..=2 << 20).contains(length))?;
+            let last = log.lines().last().unwrap_or_default().split(' ').next();
+            step.expect("last line", last).equals(Some("60000"))
+        }),
+    ]
+}
+
+fn containers(step: &Step, words: &[&str]) -> Result<Output> {
+    step.on_host().attempt(&[&[CONTAINERS], words].concat())
 }
 
 fn named(step: &Step) -> Result<Container> {

@@ -13,7 +13,8 @@ use nix::sys::statfs::{
 };
 use rustix::fs::CWD;
 
-use super::tree;
+use super::mount_point;
+use super::tree::{self, Restrictions};
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -68,17 +69,21 @@ impl Volume {
     /// The container's part: mounts it. DST is found as the container will see it.
     ///
     /// # Errors
-    /// ENOENT where DST is missing; DST lies in a filesystem of the kernel.
-    pub fn mount(&self, root: &Root) -> Result<()> {
+    /// ENOENT where DST is missing and may not be made; DST lies in a filesystem of the kernel.
+    pub fn mount(&self, root: &Root, make_missing: bool) -> Result<()> {
         let Wish { source, target, read_only, .. } = &self.wish;
-        self.refuse_kernel_files(root)?;
         let tree =
             self.tree.as_ref().map_or_else(|| self.wish.open(), |tree| Ok(tree.try_clone()?))?;
-        match tree::restrict(&tree, *read_only) {
+        if make_missing {
+            mount_point::make(root, target, &tree)?;
+        }
+        self.refuse_kernel_files(root)?;
+        let restrictions = Restrictions { read_only: *read_only, suid: false };
+        match tree::restrict(&tree, restrictions) {
             Err(Errno::ENOSYS) => {
                 let copy = tree.try_clone()?;
                 root.place(tree, target)?;
-                tree::restrict_each(&copy, *read_only)
+                tree::restrict_each(&copy, restrictions)
             }
             result => {
                 result.tried(Operation::ChangeMount, format_args!("restrict volume {source}"))?;
@@ -112,7 +117,8 @@ impl FromStr for Wish {
             _ => return Err("write SRC:DST, SRC:DST:ro or SRC:DST:rw".into()),
         };
         let target = target.trim_matches('/');
-        if source.is_empty() || target.is_empty() {
+        let leads_up = target.split('/').any(|part| part == "..");
+        if source.is_empty() || target.is_empty() || leads_up {
             return Err("SRC and DST each name a file or a directory, and DST is not /".into());
         }
         let path = std::path::absolute(source).map_err(|error| error.to_string())?;

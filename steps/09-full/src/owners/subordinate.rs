@@ -54,7 +54,11 @@ pub fn choose(options: &Options) -> Result<Ids> {
 ///
 /// # Errors
 /// One of the two programs refuses.
-pub fn stand_in(ids: &Ids) -> Result<()> {
+pub fn stand_in(options: &Options, ids: &Ids) -> Result<()> {
+    if !options.ids_given() && !geteuid().is_root() && is_powerless() {
+        let failure = Failure::new("newuidmap would have no rights").of(Operation::RunNewuidmap);
+        common::warn(&failure.into(), "the container has one id instead of 65536");
+    }
     let several = ids.uids.len() > 1 || ids.uids.iter().any(|map| map.count > 1);
     if geteuid().is_root() || !several || ids.uids[0].outside != geteuid().as_raw() {
         return Ok(());
@@ -70,7 +74,10 @@ pub fn stand_in(ids: &Ids) -> Result<()> {
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
     unshare(flags).tried(Operation::namespaces(flags), "unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     helpers.iter().try_for_each(|(_, gate)| gate.open())?; // they run side by side
-    let codes = helpers.into_iter().map(|(helper, _)| helper.wait()).collect::<Result<Vec<_>>>()?;
+    // The last one first: each restores the signal mask that was there when it started, and while
+    // SIGCHLD is not blocked the end of the other one would pass unnoticed.
+    let helpers = helpers.into_iter().rev();
+    let codes = helpers.map(|(helper, _)| helper.wait()).collect::<Result<Vec<_>>>()?;
     if codes.iter().all(|code| *code == ExitCode::SUCCESS) {
         return Ok(());
     }
@@ -93,23 +100,17 @@ fn find(program: &str) -> Option<PathBuf> {
     which::which_in(program, Some(path), "/").ok()
 }
 
+fn can_run_newuidmap() -> bool {
+    find("newuidmap").is_some() && find("newgidmap").is_some() && !is_powerless()
+}
+
 /// A set-user-ID program has no more rights than its caller under a tracer such as strace(1), and
 /// after no_new_privs.
-fn can_run_newuidmap() -> bool {
-    if find("newuidmap").is_none() || find("newgidmap").is_none() {
-        return false;
-    }
+fn is_powerless() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let traced =
         status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"));
-    let powerless = traced || prctl::get_no_new_privs().unwrap_or(false);
-    if powerless {
-        common::print_stderr(
-            "warning: newuidmap has no rights under a tracer or after no_new_privs; the container \
-             has one id instead of 65536",
-        );
-    }
-    !powerless
+    traced || prctl::get_no_new_privs().unwrap_or(false)
 }
 
 /// Whether this process can give those ids away: in another container root may have only a few.

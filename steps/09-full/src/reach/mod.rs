@@ -1,8 +1,12 @@
 //! Reach: how a running container is named, found, joined, and connected to.
 
+pub mod detach;
 pub mod groups;
 pub mod join;
+pub mod log;
 pub mod name;
 pub mod publish;
 mod registry;
+pub mod rights;
 pub mod running;
+pub mod signals;

@@ -44,6 +44,7 @@ pub fn take(options: &Options, rootfs: &Path) -> Result<Name> {
         Some(name) => ensure_free(&registry, name)?,
         None => default_name(&registry),
     };
+    registry.forget(&name);
     let entry = Entry { rootfs: rootfs.display().to_string(), ..Entry::default() };
     let held = vec![registry.write(&name, &entry)?];
     drop(lock);

@@ -2,27 +2,29 @@
 //! and passes on what both sides say.
 
 use std::fs::OpenOptions;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
 use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::socket::{Backlog, listen as set_backlog};
 use nix::sys::wait::waitpid;
 use nix::unistd::{
     ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2, setsid,
 };
 
+use listener::Listener;
 pub use port::{Port, Protocol};
 use relay::Relay;
 
 mod connection;
 mod datagrams;
+mod listener;
 mod port;
 mod relay;
+mod side;
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -38,11 +40,6 @@ pub struct Options {
 
 /// The published ports: from here on they are taken, and a client that connects waits.
 pub struct Ports(Vec<(Listener, Port)>);
-
-enum Listener {
-    Tcp(TcpListener),
-    Udp(UdpSocket),
-}
 
 /// The addresses of the two ends of the container's cable.
 #[derive(Clone, Copy)]
@@ -69,34 +66,6 @@ pub fn listen(options: &Options) -> Result<Ports> {
         Ok((listener?, *port))
     };
     options.publish.iter().map(listen).collect::<Result<_>>().map(Ports)
-}
-
-impl Listener {
-    fn bind(port: &Port) -> Result<Listener> {
-        if port.protocol == Protocol::Udp {
-            let socket = UdpSocket::bind(port.outside)?;
-            socket.set_nonblocking(true)?;
-            return Ok(Listener::Udp(socket));
-        }
-        let socket = TcpListener::bind(port.outside)?;
-        socket.set_nonblocking(true)?;
-        set_backlog(&socket, Backlog::MAXCONN)?; // many that come at once need not try again
-        Ok(Listener::Tcp(socket))
-    }
-
-    /// Its descriptor's number.
-    fn number(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Listener::Tcp(socket) => socket.as_fd(),
-            Listener::Udp(socket) => socket.as_fd(),
-        }
-    }
 }
 
 impl Ports {

@@ -20,10 +20,11 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
-pub(super) use lock::Holder;
+pub(super) use lock::{Holder, holder, wait};
 
 use super::publish::Port;
 
+mod leftovers;
 mod lock;
 mod place;
 
@@ -103,6 +104,11 @@ impl Registry {
     /// The process that holds this name, if there is such an entry.
     pub fn holder(&self, name: &str) -> Option<Holder> {
         lock::holder(&self.file(name)?).ok()
+    }
+
+    /// The name that this process holds.
+    pub fn name_of(&self, pid: i32) -> Option<String> {
+        self.names().find(|name| self.holder(name) == Some(Holder::Process(pid)))
     }
 
     /// What is written of this container.

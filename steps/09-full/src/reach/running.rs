@@ -134,8 +134,10 @@ impl Container {
 fn ensure_own_proc() -> Result<()> {
     let status =
         Process::myself().and_then(|own| own.status()).context("read /proc/self/status")?;
-    let numbers = status.nspid.map_or(1, |numbers| numbers.len());
-    ensure!(numbers == 1, "/proc shows the processes of another PID namespace than ours");
+    ensure!(
+        status.nspid.is_none_or(|it| it.len() == 1),
+        "/proc shows the processes of another PID namespace than ours"
+    );
     Ok(())
 }
 

@@ -39,13 +39,9 @@ pub fn network() -> Vec<Provocation> {
     vec![
         // The one request of these lengths: they depend on how many digits the launcher's number
         // has.
-        provoke(
-            "veth-absent",
-            "inject-errno sendto:2:104=EOPNOTSUPP sendto:2:108=EOPNOTSUPP -- 07-net $ROOTFS true",
-        )
-        .not(&["group-threaded"]),
+        provoke("veth-absent", "inject-errno sendto:2:112=EOPNOTSUPP -- 07-net $ROOTFS true")
+            .not(&["group-threaded"]),
         provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
-        provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- containers"),
         provoke(
             "address-used",
             "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true",
@@ -55,10 +51,13 @@ pub fn network() -> Vec<Provocation> {
         .not(&["subnets-used", "port-used"]),
         provoke("subnets-used", "inject-errno bind=EADDRINUSE -- 07-net $ROOTFS true")
             .not(&["address-used", "port-used"]),
-        provoke("port-used", "09-full --publish 18080:80 --publish 18080:81 $ROOTFS true"),
+        provoke(
+            "port-used",
+            "09-full --read-only --publish 18080:80 --publish 18080:81 $ROOTFS true",
+        ),
         provoke("port-reserved", "timeout 5 server 80").only(User).not(&["rootfs-closed"]),
         unexplained("inject-errno bind=EACCES -- server 18080").only(Root).not(&["port-reserved"]),
-        provoke("address-foreign", "09-full --publish 192.0.2.1:18080:80 $ROOTFS true"),
+        provoke("address-foreign", "09-full --read-only --publish 192.0.2.1:18080:80 $ROOTFS true"),
         provoke("connection-refused", "client 127.0.0.1 1"),
         provoke("connection-unreachable", "OWN=--net; own '' client 10.77.0.1"),
         elsewhere!("EOPNOTSUPP", "veth-absent"),

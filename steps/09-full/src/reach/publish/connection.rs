@@ -1,7 +1,7 @@
 //! One connection outside, one inside, and what is on its way between them.
 
-use std::io::{ErrorKind, Read, Result, Write};
-use std::net::{Shutdown, SocketAddrV4, TcpStream};
+use std::io::Result;
+use std::net::{SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd;
 
 use libc::linger;
@@ -12,9 +12,7 @@ use nix::sys::socket::{
 };
 
 use super::Cable;
-
-/// So much of one connection is passed on before the others have their turn.
-const TURN: usize = 16;
+use super::side::{Side, pass_on};
 
 /// A client and the server that it reaches.
 pub struct Connection {
@@ -22,19 +20,6 @@ pub struct Connection {
     server: Side,
     /// The server has answered: before that, its side takes nothing.
     connected: bool,
-}
-
-struct Side {
-    stream: TcpStream,
-    /// The kernel has reported that this side says no more, perhaps together with its last words.
-    closing: bool,
-    /// This side hears no more: what the other one still says is thrown away.
-    deaf: bool,
-    /// What this side said and the other could not take yet.
-    rest: Vec<u8>,
-    said_all: bool,
-    /// The other side knows that it said all.
-    passed_on: bool,
 }
 
 /// What is to be done with a connection.
@@ -116,60 +101,4 @@ pub fn connect(cable: Cable, inside: u16) -> Result<TcpStream> {
 /// A socket closed with a linger time of 0 sends a reset (socket(7), SO_LINGER).
 pub fn reset(stream: &TcpStream) {
     let _ = setsockopt(stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 });
-}
-
-impl Side {
-    fn new(stream: TcpStream) -> Side {
-        let (closing, deaf, said_all, passed_on) = (false, false, false, false);
-        Side { stream, closing, deaf, rest: Vec::new(), said_all, passed_on }
-    }
-
-    /// Returns how much of it this side could take.
-    fn hear(&mut self, words: &[u8]) -> usize {
-        if self.deaf || words.is_empty() {
-            return words.len();
-        }
-        done(self.stream.write(words)).map(|sent| sent.unwrap_or(0)).unwrap_or_else(|_| {
-            self.deaf = true; // it may have answered before: that must still arrive
-            words.len()
-        })
-    }
-}
-
-/// Returns whether there is more to be passed on now.
-fn pass_on(from: &mut Side, to: &mut Side, buffer: &mut [u8]) -> Result<bool> {
-    for _ in 0..TURN {
-        let sent = to.hear(&from.rest);
-        from.rest.drain(..sent);
-        if !from.rest.is_empty() {
-            return Ok(false);
-        }
-        if from.said_all {
-            if !from.passed_on {
-                from.passed_on = true;
-                let _ = to.stream.shutdown(Shutdown::Write); // it may still speak itself
-            }
-            return Ok(false);
-        }
-        let Some(read) = done(from.stream.read(buffer))? else { return Ok(false) };
-        from.said_all = read == 0;
-        let sent = to.hear(&buffer[..read]);
-        from.rest.extend_from_slice(&buffer[sent..read]);
-        // Less than was asked for is all there is. The kernel reports what comes later, but not
-        // again what it has reported already.
-        if 0 < read && read < buffer.len() && !from.closing && from.rest.is_empty() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// None where the kernel would have us wait.
-fn done(result: Result<usize>) -> Result<Option<usize>> {
-    match result {
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-            Ok(None)
-        }
-        result => result.map(Some),
-    }
 }

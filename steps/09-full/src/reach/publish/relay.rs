@@ -7,10 +7,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::mem::take;
-use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::thread::sleep;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -18,9 +15,12 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::socket::{Shutdown, shutdown};
 use nix::unistd::alarm;
 
-use super::connection::{self, Connection, Next};
-use super::datagrams::{self, Sessions};
+use super::connection::{Connection, Next};
+use super::datagrams::Sessions;
 use super::{Cable, Listener, Ports};
+use arrivals::spare;
+
+mod arrivals;
 
 /// Seconds in which clients may still hear what an ended container has said.
 const LAST_WORDS: u32 = 10;
@@ -83,6 +83,7 @@ impl<'a> Relay<'a> {
         loop {
             self.connections.retain(|_, connection| !connection.is_heard());
             if self.connections.is_empty() {
+                alarm::cancel();
                 return Ok(());
             }
             self.turn()?;
@@ -136,54 +137,7 @@ impl<'a> Relay<'a> {
             Err(_) => self.connections.remove(&key).map(Connection::reset).unwrap_or_default(),
         }
     }
-
-    /// A client for which there is no descriptor left is refused at once: it must not hang.
-    fn accept(&mut self, listener: &TcpListener, inside: u16) {
-        match listener.accept() {
-            Ok((client, _)) => self.connect(client, inside),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => {
-                self.spare = None;
-                let refused = listener.accept().map(|(client, _)| connection::reset(&client));
-                self.spare = spare();
-                if refused.is_err() {
-                    sleep(Duration::from_millis(10)); // the whole machine has none left
-                }
-            }
-        }
-    }
-
-    fn connect(&mut self, client: TcpStream, inside: u16) {
-        let server = connection::connect(self.cable, inside);
-        let Ok(server) = server else { return connection::reset(&client) };
-        let key = self.next;
-        self.next += 2;
-        let all = EpollFlags::EPOLLIN
-            | EpollFlags::EPOLLOUT
-            | EpollFlags::EPOLLRDHUP
-            | EpollFlags::EPOLLET;
-        let add = |socket, key| self.epoll.add(socket, EpollEvent::new(all, key));
-        match add(&client, key).and_then(|()| add(&server, key + 1)) {
-            Ok(()) => drop(self.connections.insert(key, Connection::new(client, server))),
-            Err(_) => connection::reset(&client),
-        }
-    }
-
-    fn receive(&mut self, listener: &UdpSocket, port: u64, inside: u16) {
-        let (epoll, cable) = (&self.epoll, self.cable);
-        let open = |key| datagrams::connect(epoll, cable, inside, SESSIONS | key);
-        self.sessions.receive((listener, port), &mut self.buffer, open);
-    }
-
-    fn answer(&mut self, key: u64) {
-        let key = key & !SESSIONS;
-        let port = self.sessions.port(key).and_then(|port| self.ports.0.get(port as usize - 1));
-        if let Some((Listener::Udp(listener), _)) = port {
-            self.sessions.answer(key, listener, &mut self.buffer);
-        }
-    }
 }
 
-fn spare() -> Option<File> {
-    File::open("/dev/null").ok()
-}
+#[cfg(test)]
+mod tests;

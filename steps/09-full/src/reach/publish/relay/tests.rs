@@ -1,0 +1,177 @@
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::pipe;
+
+use super::super::{Cable, Listener, Port, Ports, Protocol};
+use super::*;
+
+const SOME_TIME: Duration = Duration::from_millis(300);
+
+/// A forwarder to port `inside` of this machine, as if a container were there.
+struct Forwarder {
+    address: SocketAddr,
+    lifeline: OwnedFd,
+    thread: JoinHandle<()>,
+}
+
+impl Forwarder {
+    fn new(protocol: Protocol, inside: u16) -> Forwarder {
+        let port = Port { outside: (Ipv4Addr::LOCALHOST, 0).into(), inside, protocol };
+        let listener = Listener::bind(&port).unwrap();
+        let address = match &listener {
+            Listener::Tcp(socket) => socket.local_addr().unwrap(),
+            Listener::Udp(socket) => socket.local_addr().unwrap(),
+        };
+        let (end, lifeline) = pipe().unwrap();
+        let thread = thread::spawn(move || {
+            let cable = Cable { host: Ipv4Addr::LOCALHOST, container: Ipv4Addr::LOCALHOST };
+            let ports = Ports(vec![(listener, port)]);
+            Relay::new(&ports, cable, end).unwrap().run().unwrap();
+        });
+        Forwarder { address, lifeline, thread }
+    }
+
+    fn client(&self) -> TcpStream {
+        let client = TcpStream::connect(self.address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client
+    }
+
+    /// What the launcher does when the container has ended.
+    fn end(self) {
+        drop(self.lifeline);
+        self.thread.join().unwrap();
+    }
+}
+
+/// A server with one client, or more.
+fn server(serve: impl Fn(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || listener.incoming().for_each(|client| serve(client.unwrap())));
+    port
+}
+
+#[test]
+fn a_side_that_has_said_all_still_hears_the_other() {
+    let echo = |mut client: TcpStream| {
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).unwrap(); // up to the client's shutdown
+        client.write_all(&heard).unwrap();
+    };
+    let forwarder = Forwarder::new(Protocol::Tcp, server(echo));
+    let sent: Vec<u8> =
+        (0..10 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let (mut client, mut heard) = (forwarder.client(), Vec::new());
+    client.write_all(&sent).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    client.read_to_end(&mut heard).unwrap();
+    assert!(heard == sent);
+    forwarder.end();
+}
+
+#[test]
+fn an_answer_in_two_writes_comes_at_once() {
+    let answer = |mut client: TcpStream| {
+        client.set_nodelay(true).unwrap();
+        while client.read_exact(&mut [0]).is_ok() {
+            client.write_all(&[b'a'; 100]).unwrap();
+            sleep(Duration::from_millis(2));
+            client.write_all(&[b'b'; 100]).unwrap();
+        }
+    };
+    let forwarder = Forwarder::new(Protocol::Tcp, server(answer));
+    let mut client = forwarder.client();
+    client.set_nodelay(true).unwrap();
+    let mut times: Vec<Duration> = (0..21)
+        .map(|_| {
+            let begin = Instant::now();
+            client.write_all(b"x").unwrap();
+            client.read_exact(&mut [0; 200]).unwrap();
+            begin.elapsed()
+        })
+        .collect();
+    times.sort();
+    assert!(times[10] < Duration::from_millis(30), "median {:?}", times[10]); // it is 44 ms otherwise
+    drop(client);
+    forwarder.end();
+}
+
+#[test]
+fn what_an_ended_container_said_last_arrives() {
+    let (size, burst) = (8 << 20, vec![b'z'; 8 << 20]);
+    let port = server(move |mut client| client.write_all(&burst).unwrap());
+    let forwarder = Forwarder::new(Protocol::Tcp, port);
+    let mut client = forwarder.client();
+    let reader = thread::spawn(move || {
+        sleep(SOME_TIME);
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).map(|_| heard.len())
+    });
+    sleep(SOME_TIME / 3);
+    forwarder.end();
+    assert_eq!(reader.join().unwrap().unwrap(), size);
+}
+
+#[test]
+fn a_client_that_never_ends_does_not_hold_up_the_end() {
+    let port = server(drop);
+    let forwarder = Forwarder::new(Protocol::Tcp, port);
+    let mut client = forwarder.client();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    let begin = Instant::now();
+    forwarder.end();
+    assert!(begin.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn where_nobody_listens_the_client_is_reset() {
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let forwarder = Forwarder::new(Protocol::Tcp, closed);
+    let error = forwarder.client().read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    forwarder.end();
+}
+
+#[test]
+fn three_hundred_idle_connections_do_not_keep_another_waiting() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap(); // both ends are here: four each
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let port = server(|mut client| {
+        thread::spawn(move || {
+            while client.read_exact(&mut [0]).is_ok() && client.write_all(b"!").is_ok() {}
+        });
+    });
+    let forwarder = Forwarder::new(Protocol::Tcp, port);
+    let idle: Vec<_> = (0..300).map(|_| forwarder.client()).collect();
+    let mut client = forwarder.client();
+    client.write_all(b"?").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    drop(idle);
+    drop(client);
+    forwarder.end();
+}
+
+#[test]
+fn datagrams_go_there_and_back() {
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let forwarder = Forwarder::new(Protocol::Udp, server.local_addr().unwrap().port());
+    thread::spawn(move || {
+        let mut buffer = [0; 100];
+        while let Ok((length, from)) = server.recv_from(&mut buffer) {
+            server.send_to(&buffer[..length], from).unwrap();
+        }
+    });
+    for text in [b"one", b"two"] {
+        let (client, mut heard) = (UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), [0; 100]);
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        client.send_to(text, forwarder.address).unwrap();
+        let (length, from) = client.recv_from(&mut heard).unwrap();
+        assert_eq!((&heard[..length], from), (text.as_slice(), forwarder.address));
+    }
+    forwarder.end();
+}

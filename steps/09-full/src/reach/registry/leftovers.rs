@@ -1,0 +1,42 @@
+//! Files that outlive a container: its log and its exit code.
+
+use std::fs::File;
+
+use anyhow::{Context, Result};
+use nix::fcntl::{OFlag, renameat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::{Registry, lock};
+use crate::reach::{log, name};
+
+impl Registry {
+    /// Makes a file that outlives the container of this name; it is locked while we have it open.
+    pub fn create(&self, name: &str, kind: &str) -> Result<File> {
+        let what = || format!("write {name}.{kind} in the registry");
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND;
+        let file = self.open(&format!("{name}.{kind}"), flags).with_context(what)?;
+        lock::hold(&file).with_context(what)?;
+        Ok(file)
+    }
+
+    /// Such a file of another process.
+    pub fn of(&self, name: &str, kind: &str) -> Option<File> {
+        let name = name::is_valid(name).then(|| format!("{name}.{kind}"))?;
+        self.open(&name, OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()
+    }
+
+    /// Makes it one of another kind.
+    pub fn rename(&self, name: &str, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (format!("{name}.{from}"), format!("{name}.{to}"));
+        renameat(&self.directory, from.as_str(), &self.directory, to.as_str())
+            .with_context(|| format!("rename {from} in the registry"))
+    }
+
+    /// Removes what outlived an earlier container of this name; the caller has the registry's lock.
+    pub fn forget(&self, name: &str) {
+        for kind in log::KINDS {
+            let file = format!("{name}.{kind}");
+            let _ = unlinkat(&self.directory, file.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
