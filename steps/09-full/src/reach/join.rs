@@ -94,7 +94,8 @@ fn map(line: &str) -> Option<IdMap> {
 
 /// What was asked for on the command line, looked up in the container's files while we are outside.
 pub fn settings(container: &Container, options: &settings::Options) -> Result<Settings> {
-    let root = format!("/proc/{}/root", container.payload()?.pid); // that of process 1 is closed to users
+    // The payload's, as in `namespaces`: nobody but root may look through process 1.
+    let root = format!("/proc/{}/root", container.payload()?.pid);
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(&*root, flags, Mode::empty())
         .tried(Operation::JoinContainer, format_args!("open {root}"))?;
