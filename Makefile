@@ -12,12 +12,14 @@
 #   make bug-NN      something is broken in step NN: find it                            [N=2]
 #   make watch-NN    judge what you write at each save; check-NN: once
 #   make hint-NN     one hint more each time; solution-NN: how the course does it; reset-NN: back [ALL=1]
-#   make progress    which exercises are done
+#   make progress    which exercises are done; hand-in: your steps in an archive    [TO=me.tar]
+#   make grade       students' trees, judged in containers                          TREE='hand-ins/*'
 #   make escape-NN   what an attacker can do inside step NN, and which chapter stops it     [VERBOSE=1]
 #   make escape      all attacks on all steps, and on the other runtimes that are installed     [SUDO=sudo]
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
+#   make image       unpack an image, as from docker save, for step 09           FILE=IMAGE.tar
 #   make book        the book, in docs/book (mdbook is installed for that)   [OPEN=1]
 #   make test        check every claim of every chapter on this machine
 #   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
@@ -26,6 +28,7 @@
 #   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
 #   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
 #   make sweep       remove what an interrupted experiment left on the machine           [DRY=1] [SUDO=sudo] [ROOTFS=DIR]
+#   make test-practice  every exercise takes out what it says, and its claims notice  [QUICK=1]
 #   make clean       sweep, then remove what was built
 
 MAKEFLAGS += --no-print-directory
@@ -64,6 +67,10 @@ tree = $(if $(filter target/rootfs/host,$(ROOTFS)),$(BIN)/rootfs $(ADD:%=--add %
 rootfs: build
 	@$(tree)
 
+image: ready
+	@cargo build --quiet --package rootfs --package rootfs-image --bins
+	@$(BIN)/rootfs image "$$FILE"
+
 # A step is built with what it needs: the tool that makes root filesystems, and the programs that run inside so far.
 inside = $(foreach step,$(prev_and_name),$(if $(wildcard steps/$(step)/src/bin/*.rs),--package step-$(step)))
 prev_and_name = $(filter-out $(filter-out $(name),$(later)),$(STEPS))
@@ -71,17 +78,21 @@ programs = $(basename $(notdir $(wildcard $(prev_and_name:%=steps/%/src/bin/*.rs
 build-step = [ -e $(BIN)/$(name) ] || echo "Building; the first time takes half a minute." >&2; \
     cargo build --quiet --package rootfs --bin rootfs --package step-$(name) --bin $(name) $(inside) $(programs:%=--bin %)
 
+# What a container of step 09 writes goes to a layer of its own, so that the course's tree stays as it was built.
+given = $(findstring --overlay,$(value ARGS))$(findstring --read-only,$(value ARGS))
+layer = $(if $(filter 09,$*),$(if $(filter target/rootfs/host,$(ROOTFS)),$(if $(given),,--overlay)))
+
 # With a command, its exit code counts. A shell's is that of whatever was typed last, and no failure of the course.
 step-%: ready
 	@$(known)
 	@$(build-step)
 	@$(tree)
 	@$(if $(sudo),tools/need-sudo $(name))
-	@$(if $(value CMD),$(sudo),tools/shell $(sudo)) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(value CMD)
+	@$(if $(value CMD),$(sudo),tools/shell $(sudo)) $(BIN)/$(name) $(layer) $(value ARGS) $(ROOTFS) $(value CMD)
 
 diff-%:
 	@$(known)
-	@tools/diff $(name) '$(prev)' $(ROOM)
+	@$(say_open); $(go_to_course); $(CURDIR)/tools/diff $(name) '$(prev)' $(ROOM)
 
 trace-%: ready
 	@$(known)
@@ -165,6 +176,6 @@ sweep: ready
 # What is mounted below target/ belongs to the machine, and would be removed with it.
 clean:
 	@[ ! -d target ] || $(MAKE) sweep DRY=
-	cargo clean --quiet
+	@cargo clean --quiet 2> /dev/null || tools/remove-target
 
-.PHONY: help ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean
+.PHONY: help image ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean
