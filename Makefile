@@ -19,6 +19,7 @@
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
+#   make image       an image from `docker save`, for step 09; FLAT=1: one tree, for every step    FILE=… [FLAT=1]
 #   make book        the book, in docs/book (mdbook is installed for that)   [OPEN=1]
 #   make test        check every claim of every chapter on this machine
 #   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
@@ -65,6 +66,11 @@ tree = $(if $(filter target/rootfs/host,$(ROOTFS)),$(BIN)/rootfs $(ADD:%=--add %
 
 rootfs: build
 	@$(tree)
+
+# A package of its own: no step is built with its libraries.
+image: ready
+	@cargo build --quiet --package rootfs --package rootfs-image
+	@$(BIN)/rootfs image $(if $(FLAT),--flatten) $(if $(FILE),'$(value FILE)')
 
 # A step is built with what it needs: the tool that makes root filesystems, and the programs that run inside so far.
 inside = $(foreach step,$(prev_and_name),$(if $(wildcard steps/$(step)/src/bin/*.rs),--package step-$(step)))
@@ -167,6 +173,7 @@ sweep: ready
 # What is mounted below target/ belongs to the machine, and would be removed with it.
 clean:
 	@[ ! -d target ] || $(MAKE) sweep DRY=
+	@[ ! -x $(BIN)/rootfs ] || $(BIN)/rootfs remove   # files of other ids, which cargo cannot remove
 	cargo clean --quiet
 
-.PHONY: help ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean
+.PHONY: help ready doctor deps sweep build rootfs image check escape demo ssh bench stress test vm test-vm mutants book clean
