@@ -582,7 +582,7 @@ fn what_a_killed_process_leaves_goes_with_the_next() {
         let mut child = lab.command(args).stdout(Stdio::null()).spawn().unwrap();
         let is_draft = |name: &String| name.ends_with(".draft") && !name.contains(".image");
         for _ in 0..2000 {
-            if lab.left().iter().any(|name| is_draft(name)) {
+            if lab.left().iter().any(is_draft) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));
