@@ -620,7 +620,11 @@ fn an_image_is_not_taken_for_a_root_filesystem() {
 #[test]
 fn names_from_an_archive_do_not_command_the_terminal() {
     let lab = Lab::new();
+    let mut mode = tar::Header::from_byte_slice(&entry("a\x1b[2J", b'0', "", 0)).clone();
+    mode.as_old_mut().mode.copy_from_slice(b"\x1b[2J\x1b[2J");
+    mode.set_cksum();
     for bad in [
+        mode.as_bytes().to_vec(),
         entry("a\x1b[2J\nb", b'V', "", 0),
         entry("a\x1b]0;x\x07", b'1', "/\x1b[2J", 0),
         [entry("a\x1b[2J", b'0', "", 0), vec![b'\x1b'; 512]].concat(),
