@@ -180,7 +180,7 @@ impl Block {
                 use_.starts_with("make ") && line.contains(use_.trim_end_matches("NN"))
             };
             MISSING.iter().any(|program| {
-                program.names.iter().chain(&program.inside).any(|name| word(&name))
+                program.names.iter().chain(&program.inside).any(word)
                     || program.used_by.split(", ").any(target)
             })
         })
