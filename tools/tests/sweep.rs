@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 use anyhow::{Context, Result, ensure};
-use harness::{Identity, suite, test};
+use harness::{Identity, skip_without_programs, suite, test};
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
@@ -65,6 +65,7 @@ impl Copy {
     /// In this directory, in namespaces of its own; what is left of the processes goes with their
     /// process 1.
     fn run(&self, script: &str) -> Result<Output> {
+        skip_without_programs(&[script])?;
         // The machine's own groups are out of sight, unless the script begins with something else.
         let script = script
             .strip_prefix("in sight;")
