@@ -278,8 +278,8 @@ fn layers() -> Result<()> {
 fn groups() -> Result<()> {
     let copy = Copy::new()?;
     let output = copy.run(
-        "in sight; top=$(awk '$9 == \"cgroup\" && $NF ~ /pids/ || $9 == \"cgroup2\" { print $5 }' /proc/self/mountinfo | head -n 1)
-         mine=$top/sweep-test-$RANDOM; mkdir $mine
+        "in sight; groups=$(awk '$9 == \"cgroup\" && $NF ~ /pids/ || $9 == \"cgroup2\" { print $5 }' /proc/self/mountinfo | head -n 1)
+         mine=$groups/sweep-test-$RANDOM; mkdir $mine
          mkdir elsewhere/groups; mount --bind $mine elsewhere/groups; mount -t tmpfs tmpfs /sys/fs/cgroup
          trap 'rmdir elsewhere/groups/container-*; umount elsewhere/groups /sys/fs/cgroup; rmdir $mine' EXIT
          cd elsewhere/groups; mkdir container-aaaaaa container-foo container-bbbbbb container-cccccc; cd ../..
