@@ -145,7 +145,7 @@ bench stress: rootfs
 test: rootfs
 	@cargo test --quiet --workspace --no-fail-fast
 
-mutants:
+mutants: ready
 	@tests/mutants.sh
 
 vm: build
@@ -154,7 +154,7 @@ vm: build
 test-vm: build
 	@KERNELS="$(KERNELS)" QUICK=$(QUICK) tests/vm/test.sh
 
-book:
+book: ready
 	@command -v mdbook >/dev/null || { echo "Installing mdbook; this takes some minutes, once." >&2; cargo install --quiet --locked mdbook@^0.5; }
 	@cargo build --quiet --package book --package practice
 	@mdbook $(if $(OPEN),serve --open,build) docs

@@ -13,8 +13,10 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
+use common::{PROGRAMS, Program};
 use libtest_mimic::{Arguments, Trial};
 use nix::unistd::geteuid;
 use snapbox::filter::NormalizeToExpected;
@@ -42,6 +44,12 @@ const REASONS: [&str; 5] = [
 
 /// Before the name of a program without which a block is skipped.
 const NEEDS: &str = ",needs-";
+
+/// The programs of the course that this machine lacks.
+static MISSING: LazyLock<Vec<&Program>> = LazyLock::new(|| {
+    let missing = |program: &&Program| !program.names.iter().any(|name| installed(name));
+    PROGRAMS.iter().filter(missing).collect()
+});
 
 /// A fenced block and its first line, counted from 0.
 struct Block {
@@ -157,8 +165,25 @@ impl Block {
             (kind, _) if kind.strip_prefix(NEEDS).is_some_and(|name| !installed(name)) => {
                 Some(REASONS[4])
             }
+            _ if self.lacks_a_program() => Some(REASONS[4]),
             _ => None,
         }
+    }
+
+    /// Whether a command has the name of a program of the course that this machine lacks, or a
+    /// target that uses one.
+    fn lacks_a_program(&self) -> bool {
+        let mut lines = self.exchanges.iter().flat_map(|exchange| &exchange.command);
+        lines.any(|line| {
+            let word = |name: &&str| line.split(|c| !is_part_of_name(c)).any(|word| word == *name);
+            let target = |use_: &str| {
+                use_.starts_with("make ") && line.contains(use_.trim_end_matches("NN"))
+            };
+            MISSING.iter().any(|program| {
+                program.names.iter().chain(&program.inside).any(word)
+                    || program.used_by.split(", ").any(target)
+            })
+        })
     }
 
     fn asks_for_root(&self) -> bool {
@@ -234,6 +259,10 @@ impl Block {
 fn sudo() -> bool {
     let sudo = Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null()).status();
     sudo.is_ok_and(|status| status.success())
+}
+
+fn is_part_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
 fn installed(program: &str) -> bool {
