@@ -209,9 +209,11 @@ fn write(chapter: &Chapter, exercise: &Exercise, before: &BTreeMap<PathBuf, Stri
     let output = run(&["check", number])?;
     let said = text(&output);
     ensure!(!output.status.success(), "the claims hold without it: {said}");
-    ensure!(!said.contains("does not compile") && !said.contains("warning"), "{said}");
     let hole = said.contains("left to write") && said.contains(&format!("{number} {name}: "));
-    ensure!(hole || (main && said.contains("FAIL")), "not what a learner must see: {said}");
+    // The main of the step before may name a crate that this step no longer has.
+    let other = main && (said.contains("FAIL") || said.contains("does not compile"));
+    ensure!(hole || other, "not what a learner must see: {said}");
+    ensure!(main || !said.contains("warning"), "{said}");
     for hint in 1..=exercise.text.hints.len() {
         let shown = succeed(&["hint", number])?;
         ensure!(shown.contains(&format!("{hint} of ")), "hint {hint}: {shown}");
