@@ -298,7 +298,7 @@ fn bug(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
     cargo.args(["build", "--quiet", "--package", &format!("step-{}", chapter.step)]);
     let warnings = text(&cargo.current_dir(copy()?).output()?);
     ensure!(warnings.is_empty(), "the compiler gives it away: {warnings}");
-    let claims = judge::build(copy()?, &chapter.step, Set::Chapter)?.context("no claims")?;
+    let claims = judge::build(copy()?, &chapter.step, Set::Chapter, false)?.context("no claims")?;
     let mut failed: Vec<String> = Vec::new();
     let end = judge::run(copy()?, &claims, None, |judged| {
         failed.extend(Some(judged).filter(Judged::fails).map(|judged| judged.claim));
