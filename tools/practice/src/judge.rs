@@ -173,6 +173,9 @@ pub fn run(
         }
     }
     let status = child.wait().context("waitpid")?;
+    if processes::interrupted() {
+        bail!("stopped by Ctrl-C; nothing is left running");
+    }
     match status.success() {
         true => Ok(End::All),
         false => bail!("the claims ended with {status}"),
