@@ -120,7 +120,13 @@ fn files(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
     }
     match exercise.kind {
         Kind::Write => ensure!(it.main || !it.functions.is_empty(), "nothing to write"),
-        _ => ensure!(exercise.patch(top(), &chapter.step).is_file(), "no patch"),
+        _ => {
+            let patch = exercise.patch(top(), &chapter.step);
+            let mut git = Command::new("git");
+            git.args(["apply", "--check"]).arg(&patch).current_dir(top());
+            let said = text(&git.output().context("run git")?);
+            ensure!(said.is_empty(), "{} no longer applies: {said}", patch.display());
+        }
     }
     Ok(())
 }
