@@ -71,16 +71,13 @@ image: ready
 	@cargo build --quiet --package rootfs --package rootfs-image --bins
 	@$(BIN)/rootfs image $(if $(FLAT),--flatten) "$$FILE"   # flat: one tree, for every step
 
-# A step is built with what it needs: the tool that makes root filesystems, and the programs that run inside so far.
-inside = $(foreach step,$(prev_and_name),$(if $(wildcard steps/$(step)/src/bin/*.rs),--package step-$(step)))
-prev_and_name = $(filter-out $(filter-out $(name),$(later)),$(STEPS))
-programs = $(basename $(notdir $(wildcard $(prev_and_name:%=steps/%/src/bin/*.rs))))
+# A step is built with what it needs: the tool that makes root filesystems, and the programs that run inside so far. The
+# packages are all selected, so that every target builds the libraries with the same features, and once.
+build-bins = cargo build --quiet --workspace $(1:%=--bin %)
+so_far = $(filter-out $(filter-out $(name),$(later)),$(STEPS))
+programs = $(basename $(notdir $(wildcard $(so_far:%=steps/%/src/bin/*.rs))))
 build-step = [ -e $(BIN)/$(name) ] || echo "Building; the first time takes half a minute." >&2; \
-    cargo build --quiet --package rootfs --bin rootfs --package step-$(name) --bin $(name) $(inside) $(programs:%=--bin %)
-
-# What a container of step 09 writes goes to a layer of its own, so that the course's tree stays as it was built.
-given = $(findstring --overlay,$(value ARGS))$(findstring --read-only,$(value ARGS))
-layer = $(if $(filter 09,$*),$(if $(filter target/rootfs/host,$(ROOTFS)),$(if $(given),,--overlay)))
+    $(call build-bins,rootfs $(name) $(programs))
 
 # With a command, its exit code counts. A shell's is that of whatever was typed last, and no failure of the course.
 step-%: ready
@@ -166,15 +163,15 @@ book: ready
 # The doctor starts the steps, but a step that does not build must not keep it from its work.
 doctor: ready
 	@[ -e $(BIN)/doctor ] || echo "Building; the first time takes a minute." >&2
-	@cargo build --quiet --package tools
-	@cargo build --quiet --keep-going $(STEPS:%=--package step-%) || true
+	@$(call build-bins,doctor)
+	@$(call build-bins,$(STEPS)) --keep-going || true
 	@$(BIN)/doctor $(if $(filter json,$(FORMAT)),--json)
 
 deps:
 	@tools/install-tools --all
 
 sweep: ready
-	@cargo build --quiet --package tools
+	@$(call build-bins,sweep)
 	@$(SUDO) $(BIN)/sweep $(if $(DRY),--dry-run) $(filter-out target/rootfs/host,$(ROOTFS))
 
 # What is mounted below target/ belongs to the machine, and would be removed with it.

@@ -8,7 +8,7 @@ option    = $(if $(1),$(2) '$(subst ','\'',$(1))')
 # It depends on no step: whatever the learner's code is like, this builds.
 $(PRACTICE): FORCE | ready
 	@[ -e $@ ] || echo "Building practice; the first time takes a minute." >&2
-	@cargo build --quiet --package practice
+	@$(call build-bins,practice)
 FORCE:
 
 # The claims need the harness, the step before and a rootfs. They are built from a tree in which nothing is left to write, once.
