@@ -8,6 +8,11 @@
 #   make trace-NN    run step NN and show the system calls that the course is about     [CMD=…] [ARGS=…] [ROOTFS=DIR]
 #   make check-NN    what chapter NN claims, claim by claim     [VERBOSE=1] [FORMAT=json|tap] [SUDO=sudo]
 #   make check       all chapters, with a table at the end
+#   make practice-NN   build the chapter's mechanism yourself: the next exercise [EX=name, EX=all: the library, EX=main]
+#   make bug-NN      something is broken in step NN: find it                            [N=2]
+#   make watch-NN    judge what you write at each save; check-NN: once
+#   make hint-NN     one hint more each time; solution-NN: how the course does it; reset-NN: back [ALL=1]
+#   make progress    which exercises are done
 #   make escape-NN   what an attacker can do inside step NN, and which chapter stops it     [VERBOSE=1]
 #   make escape      all attacks on all steps, and on the other runtimes that are installed     [SUDO=sudo]
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
@@ -38,6 +43,8 @@ later = $(shell sed -n '/^$(name) /,$$ s/^\([0-9][^ ]*\) .*/\1/p' steps/chapters
 prev = $(lastword $(filter-out $(later),$(STEPS)))
 known = $(if $(name),,echo "There is no step $*. The steps are: $(STEPS)" >&2; exit 2)
 
+include tools/practice/practice.mk
+
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -47,6 +54,7 @@ ready:
 	@tools/toolchain.sh
 
 build: ready
+	@$(say_open)
 	@[ -e $(BIN)/check ] || echo "Building; the first time takes a minute or two." >&2
 	@cargo build --quiet --workspace
 
@@ -87,8 +95,12 @@ claims = cargo test --quiet --no-run $(1) --test claims && \
     $(SUDO) $(BIN)/check $(if $(FORMAT),--format $(FORMAT)) $(if $(VERBOSE),--verbose) \
     $$(cargo test --quiet --no-run $(1) --test claims --message-format=json | sort | sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p')
 
-check-%: rootfs
+# In the middle of an exercise only this step is built, and practice shows what comes first.
+check-%:
 	@$(known)
+	@if $(practising); then $(MAKE) tried && $(PRACTICE) check '$*' $(call option,$(SUDO),--sudo); else $(MAKE) claims-$*; fi
+
+claims-%: rootfs
 	@$(call claims,-p step-$(name))
 
 check: rootfs
@@ -133,7 +145,7 @@ test-vm: build
 
 book:
 	@command -v mdbook >/dev/null || { echo "Installing mdbook; this takes some minutes, once." >&2; cargo install --quiet --locked mdbook@^0.5; }
-	@cargo build --quiet --package book
+	@cargo build --quiet --package book --package practice
 	@mdbook $(if $(OPEN),serve --open,build) docs
 
 # The doctor starts the steps, but a step that does not build must not keep it from its work.

@@ -1,7 +1,5 @@
 //! The container begins: a command with another `/`.
 
-use std::process::ExitCode;
-
 /// Runs COMMAND with ROOTFS as its `/`
 #[derive(clap::Parser)]
 #[rustfmt::skip]
@@ -9,7 +7,7 @@ struct Args {
     #[command(flatten)] common: common::Args,
 }
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
         chroot::enter(&args.common.rootfs)?;
         common::exec(&args.common.command)

@@ -1,7 +1,5 @@
 //! The container gains its own host name.
 
-use std::process::ExitCode;
-
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
 #[rustfmt::skip]
@@ -16,7 +14,7 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWUTS,  // its own host name
 ];
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             pid::die_with(launcher)?;

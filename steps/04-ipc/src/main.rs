@@ -1,7 +1,5 @@
 //! The container gains its own message queues, semaphores and shared memory.
 
-use std::process::ExitCode;
-
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
 #[rustfmt::skip]
@@ -17,7 +15,7 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWIPC,  // its own message queues, semaphores and shared memory
 ];
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
         let container = pid::spawn(&pid::clone_args(NAMESPACES), |launcher| {
             pid::die_with(launcher)?;

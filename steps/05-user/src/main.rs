@@ -1,13 +1,11 @@
 //! The container gains its own user ids, and an ordinary user can start it.
 
-use std::process::ExitCode;
-
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
 #[rustfmt::skip]
 struct Args {
-    #[command(flatten)] uts: uts::Options,
     #[command(flatten)] user: user::Options,
+    #[command(flatten)] uts: uts::Options,
     #[command(flatten)] common: common::Args,
 }
 
@@ -19,7 +17,7 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWUSER, // its own user ids and capabilities
 ];
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
         let ids = user::ids(&args.user)?;
         let gate = user::Gate::new()?;

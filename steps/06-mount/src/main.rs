@@ -1,13 +1,11 @@
 //! The container gains its own mounts, and the host's root is out of reach.
 
-use std::process::ExitCode;
-
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
 #[rustfmt::skip]
 struct Args {
-    #[command(flatten)] uts: uts::Options,
     #[command(flatten)] user: user::Options,
+    #[command(flatten)] uts: uts::Options,
     #[command(flatten)] common: common::Args,
 }
 
@@ -20,7 +18,7 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWNS,   // its own mounts
 ];
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
         let ids = user::ids(&args.user)?;
         let gate = user::Gate::new()?;

@@ -1,14 +1,12 @@
 //! The container gains its own network, and a cable to the host.
 
-use std::process::ExitCode;
-
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
 #[rustfmt::skip]
 struct Args {
-    #[command(flatten)] uts: uts::Options,
-    #[command(flatten)] user: user::Options,
     #[command(flatten)] net: net::Options,
+    #[command(flatten)] user: user::Options,
+    #[command(flatten)] uts: uts::Options,
     #[command(flatten)] common: common::Args,
 }
 
@@ -22,7 +20,7 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWNET,  // its own network
 ];
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
         let ids = user::ids(&args.user)?;
         let link = net::enter_host_network()?.reserve(&args.net)?;

@@ -40,7 +40,7 @@ impl Options {
 fn cpus(text: &str) -> Result<f64, String> {
     let machine = available_parallelism().map_or(1, usize::from) as f64;
     match text.parse::<f64>() {
-        Ok(cpus) if cpus > machine => Err(format!("this machine has {machine}")),
+        Ok(cpus) if cpus > machine => Err(format!("this machine has {machine} CPUs")),
         Ok(cpus) if cpus >= 0.01 => Ok(cpus),
         Ok(_) => Err("must be at least 0.01".into()),
         Err(_) => Err("write a number, as in 0.8".into()),

@@ -1,15 +1,13 @@
 //! The container gains limits: CPU time, memory, number of processes.
 
-use std::process::ExitCode;
-
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
 #[rustfmt::skip]
 struct Args {
-    #[command(flatten)] uts: uts::Options,
-    #[command(flatten)] user: user::Options,
-    #[command(flatten)] net: net::Options,
     #[command(flatten)] cgroup: cgroup::Options,
+    #[command(flatten)] net: net::Options,
+    #[command(flatten)] user: user::Options,
+    #[command(flatten)] uts: uts::Options,
     #[command(flatten)] common: common::Args,
 }
 
@@ -23,7 +21,7 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWNET,  // its own network
 ];
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
         let ids = user::ids(&args.user)?;
         let link = net::enter_host_network()?.reserve(&args.net)?;

@@ -15,10 +15,13 @@
 //! with the same image, decides what a path means there. What is needed of the host is opened
 //! before, and closed before the first path inside is followed.
 
+use std::cell::OnceCell;
+use std::convert::Infallible;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use mnt::Root;
 use net::Link;
 use pid::{Container, Launcher};
@@ -32,7 +35,9 @@ mod mount_setattr;
 pub mod owners;
 pub mod reach;
 
-use confine::{capabilities, inheritance, masks, program, seccomp};
+use confine::account::READING;
+use confine::settings::Settings;
+use confine::{capabilities, inheritance, masks, program, seccomp, settings};
 use files::Files;
 use life::{Terminal, Title};
 use reach::{detach, name, publish};
@@ -46,25 +51,26 @@ pub struct Options {
     #[command(flatten)] detach: detach::Options,
     #[command(flatten)] publish: publish::Options,
     #[command(flatten)] files: files::Options,
-    #[command(flatten)] process: inheritance::Options,
+    #[command(flatten)] process: settings::Options,
     #[command(flatten)] capabilities: capabilities::Options,
     #[command(flatten)] seccomp: seccomp::Options,
 }
 
 /// What the launcher keeps at hand outside while the container runs.
 pub struct Outside {
-    /// The ids that the container has.
-    pub ids: Ids,
+    ids: Ids,
     /// The files that it sees.
     pub files: Files,
     ports: publish::Ports,
     terminal: Terminal,
     title: Title,
+    /// What the payload has; found by the container itself.
+    settings: OnceCell<Settings>,
     name: name::Name,
 }
 
 /// Before there is a container: whose ids it gets, which files, and how it is reached.
-pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result<Outside> {
+pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result<(Outside, Ids)> {
     let ids = owners::choose(user)?;
     program::seal(&ids)?; // executes this program again, so nothing is done before it
     detach::into_background(&options.detach)?; // what follows is the launcher's own
@@ -73,36 +79,54 @@ pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result
     let ports = publish::listen(&options.publish)?;
     owners::stand_in(user, &ids)?;
     owners::hand_over(&ids);
-    let files = files::open(&options.files, rootfs, &ids)?;
-    let (terminal, title) = (Terminal::new()?, Title::find()?);
-    Ok(Outside { ids, files, ports, terminal, title, name })
-}
-
-/// Inside, after the pivot: takes from the process all that the payload need not have, the means to
-/// take last.
-pub fn confine(options: &Options, launcher: &Launcher) -> Result<()> {
-    inheritance::reset(&options.process)?;
-    let sets = options.capabilities.sets(options.process.is_root());
-    capabilities::limit(&sets)?;
-    pid::die_with(launcher)?; // once more: the ids may have changed
-    inheritance::close_files(launcher);
-    seccomp::no_new_privs()?;
-    if options.seccomp.filters() { seccomp::load(&sets.bounding) } else { Ok(()) }
+    let suid = options.seccomp.allows_new_privileges();
+    let files = files::open(&options.files, rootfs, &ids, suid)?;
+    let (terminal, title, settings) = (Terminal::new()?, Title::find()?, OnceCell::new());
+    let outside = Outside { ids: ids.clone(), files, ports, terminal, title, name, settings };
+    Ok((outside, ids))
 }
 
 impl Outside {
-    /// Gives the container its ids, and its files the owners that they have by these ids.
-    pub fn map(&self, container: &Container) -> Result<()> {
-        user::map(container, &self.ids)?;
+    /// Once the ids are mapped: the container's files get the owners that they have by these ids.
+    pub fn shift_owners(&self, container: &Container) -> Result<()> {
         self.files.shift_owners(container)
     }
 
     /// Inside, before the pivot: what is found by the descriptors of the mounts that are ours.
     pub fn furnish(&self, options: &Options, link: &Link, root: &Root) -> Result<()> {
         self.files.mount_inside(&options.files, link.container.addr(), root)?;
+        let open = |path: &str| root.open(path, READING);
+        let settings = options.process.settings(&self.files.config(), open)?;
+        let _ = self.settings.set(settings);
         self.terminal.attach(root)?;
         self.title.set("container-init")?;
         masks::cover(root, &self.ids)
+    }
+
+    /// Inside, after the pivot: takes from the process all that the payload need not have, the means
+    /// to take last.
+    pub fn confine(&self, options: &Options, launcher: &Launcher) -> Result<()> {
+        let settings = self.settings.get().context("the container is not furnished")?;
+        inheritance::reset(settings)?;
+        let sets = options.capabilities.sets(settings.is_root());
+        let load =
+            || if options.seccomp.filters() { seccomp::load(&sets.bounding) } else { Ok(()) };
+        if options.seccomp.allows_new_privileges() {
+            load()?; // while CAP_SYS_ADMIN is there, because without it that asks for no_new_privs
+        }
+        capabilities::limit(&sets)?;
+        pid::die_with(launcher)?; // once more: the ids may have changed
+        inheritance::close_files(launcher);
+        if options.seccomp.allows_new_privileges() {
+            return Ok(());
+        }
+        seccomp::no_new_privs()?;
+        load()
+    }
+
+    /// Inside, last of all: becomes process 1, with the payload below it.
+    pub fn run(&self, command: &[OsString]) -> Result<Infallible> {
+        life::run(&self.files.config().command(command))
     }
 
     /// Once its cable is plugged in, the container is found and reached by its address.

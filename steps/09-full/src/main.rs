@@ -1,16 +1,14 @@
-//! The container so far.
-
-use std::process::ExitCode;
+//! The container is complete: a process 1, a terminal, a name, and no needless right.
 
 /// Runs COMMAND in a container whose `/` is ROOTFS
 #[derive(clap::Parser)]
 #[rustfmt::skip]
 struct Args {
-    #[command(flatten)] uts: uts::Options,
-    #[command(flatten)] user: user::Options,
-    #[command(flatten)] net: net::Options,
-    #[command(flatten)] cgroup: cgroup::Options,
     #[command(flatten)] full: full::Options,
+    #[command(flatten)] cgroup: cgroup::Options,
+    #[command(flatten)] net: net::Options,
+    #[command(flatten)] user: user::Options,
+    #[command(flatten)] uts: uts::Options,
     #[command(flatten)] common: common::Args,
 }
 
@@ -24,15 +22,15 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWNET,  // its own network
 ];
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     common::run(|args: Args| {
-        let outside = full::prepare(&args.full, &args.user, &args.common.rootfs)?;
+        let (outside, ids) = full::prepare(&args.full, &args.user, &args.common.rootfs)?;
         let link = net::enter_host_network()?.reserve(&args.net)?;
         let group = cgroup::Group::create(&args.cgroup)?;
         let gate = user::Gate::new()?;
         let container = pid::spawn(&group.clone_args(NAMESPACES), |launcher| {
             gate.wait()?;
-            user::become_root(&outside.ids)?;
+            user::become_root(&ids)?;
             pid::die_with(launcher)?;
             group.enter()?;
             uts::set_names(&args.uts)?;
@@ -44,10 +42,11 @@ fn main() -> ExitCode {
             outside.furnish(&args.full, &link, &root)?;
             mnt::pivot(root)?;
             link.up()?;
-            full::confine(&args.full, launcher)?;
-            full::life::run(&args.common.command)
+            outside.confine(&args.full, launcher)?;
+            outside.run(&args.common.command)
         })?;
-        outside.map(&container)?;
+        user::map(&container, &ids)?;
+        outside.shift_owners(&container)?;
         gate.open()?;
         link.plug(&container)?;
         let _proxy = outside.publish(&link)?;

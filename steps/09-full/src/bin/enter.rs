@@ -3,16 +3,16 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use full::confine::{inheritance, program};
+use full::confine::{inheritance, program, settings};
 use full::life::{self, Terminal};
 use full::owners;
-use full::reach::{groups, join, running};
+use full::reach::{groups, join, rights, running};
 
 /// Runs COMMAND in a running container
 #[derive(clap::Parser)]
 #[rustfmt::skip]
 struct Args {
-    #[command(flatten)] process: inheritance::Options,
+    #[command(flatten)] process: settings::Options,
 
     /// The container's name, or the number of its process 1, as `containers` shows them
     #[arg(value_name = "NAME|PID")]
@@ -31,15 +31,16 @@ fn main() -> ExitCode {
         program::seal(&ids)?;
         let groups = groups::Entrances::open(&container)?;
         let terminal = Terminal::of(container.init.pid, owners::outside(&ids.uids, 0))?;
+        let settings = join::settings(&container, &args.process)?;
         join::namespaces(&container)?;
         let process = pid::spawn(&pid::clone_args(&[]), |caller| {
             groups.enter()?;
-            let rights = join::rights(&container)?;
-            rights.take_ids(&container)?;
+            let held = rights::read(&container)?;
+            held.take_ids(&container)?;
             terminal.join()?;
             inheritance::close_files(caller);
-            inheritance::reset_session(&args.process)?;
-            rights.keep_only()?;
+            inheritance::reset_session(&settings)?;
+            held.keep_only()?;
             pid::die_with(caller)?;
             life::become_payload(&args.command)
         })?;

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{stderr, stdin, stdout};
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use caps::CapSet;
@@ -16,30 +16,8 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, getuid, isatty, setgroups, setresgid, setresuid};
 use pid::Launcher;
 
-/// The options that belong to this.
-#[derive(clap::Args, Debug)]
-#[group(skip)]
-pub struct Options {
-    /// Environment variable for the payload; repeatable [default: PATH, HOME, TERM and nothing of
-    /// yours]
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-    env: Vec<(String, String)>,
-
-    /// Directory inside in which the payload starts
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    workdir: PathBuf,
-
-    /// Ids inside that the payload runs with [default: root's]
-    #[arg(long, value_name = "UID[:GID]", value_parser = user)]
-    user: Option<(Uid, Gid)>,
-}
-
-impl Options {
-    /// Whether the payload is root inside.
-    pub fn is_root(&self) -> bool {
-        self.user.is_none_or(|(uid, _)| uid.is_root())
-    }
-}
+use super::account::Identity;
+use super::settings::Settings;
 
 /// keyctl(2)
 const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
@@ -50,9 +28,9 @@ const CLONE_NEWTIME: libc::c_int = 0x80;
 /// Drops everything of the launcher's, goes to the working directory and takes on the payload's ids.
 ///
 /// Comes before [`pid::die_with`], because a change of ids would undo that.
-pub fn reset(options: &Options) -> Result<()> {
+pub fn reset(settings: &Settings) -> Result<()> {
     create_time_namespace()?;
-    reset_session(options)?;
+    reset_session(settings)?;
     // Nobody inside may look at what process 1 was made from, or write to it through /proc/1/exe
     // (CVE-2019-5736).
     prctl::set_dumpable(false).context("prctl PR_SET_DUMPABLE")
@@ -60,11 +38,11 @@ pub fn reset(options: &Options) -> Result<()> {
 
 /// The part of [`reset`] that also concerns a process which enters later. Nothing of the host may be
 /// open any more, because here the first path inside is followed.
-pub fn reset_session(options: &Options) -> Result<()> {
+pub fn reset_session(settings: &Settings) -> Result<()> {
     join_new_keyring()?;
-    enter_directory(&options.workdir)?;
-    options.user.map_or(Ok(()), become_user)?;
-    reset_environment(options);
+    enter_directory(&settings.workdir)?;
+    settings.identity.as_ref().map_or(Ok(()), become_user)?;
+    reset_environment(settings);
     Ok(())
 }
 
@@ -103,10 +81,12 @@ fn create_time_namespace() -> Result<()> {
 
 /// Tokens and passwords live in environments, and paths in them name another root. (PATH is set by
 /// exec.)
-fn reset_environment(options: &Options) {
+fn reset_environment(settings: &Settings) {
     let term = env::var_os("TERM").map(|term| ("TERM".into(), term));
-    let home = [("HOME".into(), if getuid().is_root() { "/root" } else { "/" }.into())];
-    let given = options.env.iter().map(|(name, value)| (name.into(), value.into()));
+    let known = settings.identity.as_ref().and_then(|identity| identity.home.as_deref());
+    let home = known.unwrap_or(if getuid().is_root() { "/root" } else { "/" });
+    let home = [("HOME".into(), home.into())];
+    let given = settings.env.iter().map(|(name, value)| (name.into(), value.into()));
     let ours: Vec<(OsString, OsString)> = home.into_iter().chain(term).chain(given).collect();
     // SAFETY: this process has one thread.
     env::vars_os().for_each(|(name, _)| unsafe { env::remove_var(name) });
@@ -114,7 +94,8 @@ fn reset_environment(options: &Options) {
     ours.iter().for_each(|(name, value)| unsafe { env::set_var(name, value) });
 }
 
-fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
+fn become_user(identity: &Identity) -> Result<()> {
+    let (uid, gid) = (identity.uid, identity.gid);
     for file in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
         // Its terminal and its pipes, as login(1) does. What is not ours to give stays as it is.
         let kind = fstat(file).map(|it| SFlag::from_bits_truncate(it.st_mode) & SFlag::S_IFMT);
@@ -122,7 +103,7 @@ fn become_user((uid, gid): (Uid, Gid)) -> Result<()> {
             let _ = fchown(file, Some(uid), None);
         }
     }
-    match setgroups(&[gid]) {
+    match setgroups(&identity.groups) {
         Err(Errno::EPERM) => {} // a single id is mapped, and no group can be dropped
         result => result.with_context(|| format!("setgroups {gid}"))?,
     }
@@ -147,17 +128,4 @@ pub fn close_files(launcher: &Launcher) {
     // SAFETY: closes descriptors that nothing uses any more: this process soon executes the payload
     // or ends.
     unsafe { close_fds::close_open_fds(libc::STDERR_FILENO + 1, &kept) };
-}
-
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("NAME=VALUE".into()),
-    }
-}
-
-fn user(text: &str) -> Result<(Uid, Gid), String> {
-    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
-    let id = |text: &str| text.parse().map_err(|_| "numbers, UID or UID:GID");
-    Ok((Uid::from_raw(id(uid)?), Gid::from_raw(id(gid)?)))
 }

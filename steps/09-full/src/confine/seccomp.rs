@@ -27,6 +27,11 @@ pub struct Options {
     /// System calls that the container may use
     #[arg(long, value_enum, value_name = "FILTER", default_value_t)]
     seccomp: Choice,
+
+    /// Let set-user-ID programs such as sudo work: a hole in one of them then makes a user inside
+    /// root inside
+    #[arg(long)]
+    new_privileges: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -47,6 +52,11 @@ pub fn no_new_privs() -> Result<()> {
 }
 
 impl Options {
+    /// Whether programs may give more rights than their caller has.
+    pub fn allows_new_privileges(&self) -> bool {
+        self.new_privileges
+    }
+
     /// Whether the container runs behind the filter.
     pub fn filters(&self) -> bool {
         matches!(self.seccomp, Choice::Default)

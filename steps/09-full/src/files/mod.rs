@@ -3,7 +3,9 @@
 //! # Layout
 //!
 //! - `tree`: a directory of the host as a descriptor, with flags that hold for all of it
+//! - `image`: layers and a configuration instead of a directory
 //! - `overlay`: changes go to a layer of their own, and the root filesystem stays as it is
+//! - `merge`: several directories as one tree
 //! - `scratch`: the directory for such a layer, removed with the launcher however it ends
 //! - `volumes`: files and directories of the host inside
 //! - `mount_point`: what a volume is mounted on, made where it is missing
@@ -13,6 +15,8 @@
 
 mod etc;
 mod exposure;
+mod image;
+mod merge;
 mod mount_point;
 mod overlay;
 mod scratch;
@@ -31,7 +35,10 @@ use pid::Container;
 use user::Ids;
 
 use crate::owners;
+pub use image::Config;
+use image::Image;
 use overlay::Overlay;
+use tree::Restrictions;
 use volumes::Volume;
 
 /// The options that belong to this.
@@ -52,11 +59,12 @@ pub struct Options {
 pub struct Files {
     /// The root filesystem as the user typed it.
     rootfs: PathBuf,
-    read_only: bool,
+    restrictions: Restrictions,
     /// Root's, opened with the rights of root: the container's root may have none on the way to it.
     tree: Option<OwnedFd>,
     overlay: Option<Overlay>,
     volumes: Vec<Volume>,
+    image: Option<Image>,
 }
 
 /// Opens what the launcher must open, before there is a container. What an ordinary user's
@@ -64,16 +72,21 @@ pub struct Files {
 ///
 /// # Errors
 /// ENOENT, ENOTDIR, EACCES as path_resolution(7) says; ROOTFS is the host's own root directory.
-pub fn open(options: &Options, rootfs: &Path, ids: &Ids) -> Result<Files> {
+pub fn open(options: &Options, rootfs: &Path, ids: &Ids, suid: bool) -> Result<Files> {
     let shifted = geteuid().is_root() && !owners::identical(ids);
     tree::refuse_own_root(rootfs)?;
-    let exposed = !options.read_only && exposure::is_exposed(rootfs, ids)?;
+    let image = Image::open(rootfs)?;
+    let lower = image.as_ref().map_or(rootfs, |image| &image.store).to_owned();
+    // Nothing is written to the layers of an image.
+    let needs_layer = !options.read_only
+        && (image.is_some() || exposure::warn_if_exposed(rootfs, &options.overlay, ids)?);
     Ok(Files {
-        rootfs: rootfs.to_owned(),
-        read_only: options.read_only,
-        tree: shifted.then(|| tree::open(rootfs)).transpose()?,
-        overlay: overlay::prepare(&options.overlay, exposed, shifted, rootfs)?,
+        restrictions: Restrictions { read_only: options.read_only, suid },
+        tree: shifted.then(|| tree::open(&lower)).transpose()?,
+        overlay: overlay::prepare(&options.overlay, needs_layer, shifted, rootfs)?,
         volumes: volumes::open(&options.volumes, shifted)?,
+        rootfs: lower,
+        image,
     })
 }
 
@@ -88,30 +101,42 @@ impl Files {
         if trees.peek().is_none() { Ok(()) } else { owners::shift(trees, container) }
     }
 
-    /// The container's part: attaches the root filesystem, which nothing set-user-ID and no device
-    /// works on.
+    /// The container's part: attaches the root filesystem, where nothing set-user-ID and no device
+    /// works.
+    ///
+    /// # Errors
+    /// As [`tree::open`]; the kernel cannot mount an overlay that is needed.
     pub fn attach_root(&self) -> Result<Root> {
         let tree = match &self.tree {
             Some(tree) => tree.try_clone()?,
             None => tree::open(&self.rootfs)?,
         };
-        let Some(overlay) = &self.overlay else {
-            return tree::attach_restricted(tree, self.read_only);
-        };
-        match overlay.mount_over(&tree) {
-            Ok(merged) => Root::attach(merged),
-            Err(error) if overlay.is_optional() => {
-                common::warn(&error, "writing to ROOTFS instead");
-                tree::attach_restricted(tree, false)
+        let whole = [".".to_owned()];
+        let layers = self.image.as_ref().map_or(&whole[..], |image| &image.layers);
+        match &self.overlay {
+            None if self.image.is_some() => {
+                Root::attach(merge::merge(&tree, layers, None, self.restrictions)?)
             }
-            Err(error) => Err(error),
+            None => tree::attach_restricted(tree, self.restrictions),
+            Some(overlay) => match overlay.mount_over(&tree, layers, self.restrictions) {
+                Err(error) if overlay.is_optional() => {
+                    common::warn(&error, "writing to ROOTFS instead");
+                    tree::attach_restricted(tree, self.restrictions)
+                }
+                merged => Root::attach(merged?),
+            },
         }
+    }
+
+    /// What the image says about its container; nothing where there is no image.
+    pub fn config(&self) -> Config {
+        self.image.as_ref().map(|image| image.config.clone()).unwrap_or_default()
     }
 
     /// The container's part: mounts all else that it sees of files.
     pub fn mount_inside(&self, options: &Options, address: Ipv4Addr, root: &Root) -> Result<()> {
         etc::mount(address, root)?;
-        tmpfs::mount(&options.tmpfs, self.read_only, root)?;
+        tmpfs::mount(&options.tmpfs, options.read_only, root)?;
         let missing = self.overlay.is_some(); // then it is made in the layer, not on ROOTFS
         self.volumes.iter().try_for_each(|volume| volume.mount(root, missing))
     }

@@ -7,17 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use common::{Operation, Tried};
-use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::fchdir;
-use rustix::fs::CWD;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
-};
 
+use super::merge;
 use super::scratch::Scratch;
+use super::tree::Restrictions;
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -35,27 +28,31 @@ pub struct Overlay {
     /// Root's, opened with the rights of root.
     tree: Option<OwnedFd>,
     scratch: Option<Scratch>,
-    /// Whether others can reach ROOTFS, so that there must be a layer.
+    /// Whether ROOTFS must not be written to.
     needed: bool,
 }
 
-/// Makes the directories of the layer, where one is asked for, or others can reach ROOTFS.
+impl Options {
+    /// Whether a layer was asked for.
+    pub fn is_given(&self) -> bool {
+        self.overlay.is_some()
+    }
+}
+
+/// Makes the directories of the layer, where one is asked for or `needed`.
 ///
 /// # Errors
 /// DIR cannot be made or is not the caller's.
 pub fn prepare(
     options: &Options,
-    exposed: bool,
+    needed: bool,
     shifted: bool,
     rootfs: &Path,
 ) -> Result<Option<Overlay>> {
-    let (scratch, directory) = match (&options.overlay, exposed) {
-        (None, false) => return Ok(None),
-        (Some(Some(directory)), _) => (None, directory.clone()),
-        (asked, _) => {
-            if asked.is_none() {
-                warn_of_exposure(rootfs);
-            }
+    let (scratch, directory) = match &options.overlay {
+        None if !needed => return Ok(None),
+        Some(Some(directory)) => (None, directory.clone()),
+        None | Some(None) => {
             let scratch = Scratch::new()?;
             let directory = scratch.path().to_owned();
             (Some(scratch), directory)
@@ -63,16 +60,7 @@ pub fn prepare(
     };
     make_directories(&directory, rootfs)?;
     let tree = shifted.then(|| copy(&directory)).transpose()?;
-    Ok(Some(Overlay { directory, tree, scratch, needed: exposed }))
-}
-
-fn warn_of_exposure(rootfs: &Path) {
-    common::print_stderr(&format!(
-        "warning: other users can reach {0}, and a set-user-ID program that the container leaves \
-         there would be yours; changes go to a layer that is thrown away at the end\n\
-         hint: to keep them, `chmod 700` a directory on the way to {0}, or use --overlay=DIR",
-        rootfs.display()
-    ));
+    Ok(Some(Overlay { directory, tree, scratch, needed }))
 }
 
 /// `upper` and `work`, as overlayfs calls them. The root directory inside has the mode of `upper`.
@@ -108,50 +96,22 @@ impl Overlay {
         self.scratch.is_some() && !self.needed
     }
 
-    /// The container's part: lays the layer over `lower`. The layers have short names, because
-    /// mount options end at 4096 bytes, in a tmpfs that nobody sees.
+    /// The container's part: lays the layer over the directories `names` of `lower`, topmost first.
+    /// The names are short, because mount options end at 4096 bytes.
     ///
     /// # Errors
     /// EINVAL for idmapped layers before Linux 5.19; EPERM without the right to mount.
-    pub fn mount_over(&self, lower: &OwnedFd) -> Result<OwnedFd> {
-        let table = new_mount("tmpfs", &[("mode", "700"), ("size", "64k")], false)?;
-        move_mount(&table, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-            .tried(Operation::Bind, "attach a tmpfs")?;
+    pub fn mount_over(
+        &self,
+        lower: &OwnedFd,
+        names: &[String],
+        restrictions: Restrictions,
+    ) -> Result<OwnedFd> {
         let layer =
             self.tree.as_ref().map_or_else(|| copy(&self.directory), |it| Ok(it.try_clone()?))?;
-        for (name, tree) in [("lower", lower), ("layer", &layer)] {
-            mkdirat(&table, name, Mode::S_IRWXU).context("mkdir in a tmpfs")?;
-            move_mount(tree, "", &table, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-                .tried(Operation::Bind, format_args!("attach the {name} of an overlay"))?;
-        }
-        fchdir(&table).context("fchdir to a tmpfs")?;
-        let layers =
-            [("lowerdir", "lower"), ("upperdir", "layer/upper"), ("workdir", "layer/work")];
-        let merged = new_mount("overlay", &layers, self.scratch.is_some())?;
-        // It has clones of the layers of its own.
-        umount2(".", MntFlags::MNT_DETACH).tried(Operation::Unmount, "umount a tmpfs")?;
-        Ok(merged)
+        // What is thrown away need not reach the disk.
+        let volatile = if self.scratch.is_some() { ",volatile" } else { "" };
+        let upper = format!(",upperdir=../layer/upper,workdir=../layer/work{volatile}");
+        merge::merge(lower, names, Some((&layer, &upper)), restrictions)
     }
-}
-
-/// A filesystem that nothing set-user-ID and no device works on, attached nowhere yet.
-fn new_mount(fstype: &str, options: &[(&str, &str)], volatile: bool) -> Result<OwnedFd> {
-    let mount = || {
-        let filesystem = fsopen(fstype, FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_set_string(&filesystem, "source", fstype)?;
-        options
-            .iter()
-            .try_for_each(|(key, value)| fsconfig_set_string(&filesystem, *key, *value))?;
-        if fstype == "overlay" {
-            // Attributes that an ordinary user's container can set, too: all layers are alike.
-            fsconfig_set_flag(&filesystem, "userxattr")?;
-        }
-        if volatile {
-            fsconfig_set_flag(&filesystem, "volatile")?; // what is thrown away need not reach the disk
-        }
-        fsconfig_create(&filesystem)?;
-        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-        fsmount(&filesystem, FsMountFlags::FSMOUNT_CLOEXEC, flags)
-    };
-    mount().tried(Operation::mount(fstype), format_args!("mount {fstype}"))
 }

@@ -38,24 +38,42 @@ pub fn refuse_own_root(rootfs: &Path) -> Result<()> {
     }
 }
 
-/// Takes from a tree what a container must not have on any mount in it: set-user-ID programs and
-/// devices, and the right to write where it is `read_only`.
+/// What a container may not do with the files of a tree. No device works there in any case.
+#[derive(Clone, Copy, Default)]
+pub struct Restrictions {
+    /// Write.
+    pub read_only: bool,
+    /// Unless this is set, gain rights by a set-user-ID program.
+    pub suid: bool,
+}
+
+impl Restrictions {
+    /// As flags of mount(2).
+    pub fn flags(self) -> MsFlags {
+        let read_only = if self.read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+        let nosuid = if self.suid { MsFlags::empty() } else { MsFlags::MS_NOSUID };
+        MsFlags::MS_NODEV | read_only | nosuid
+    }
+}
+
+/// Restricts every mount in a tree.
 ///
 /// # Errors
 /// ENOSYS before Linux 5.12.
-pub fn restrict(tree: &OwnedFd, read_only: bool) -> Result<(), Errno> {
-    let writing = if read_only { libc::MOUNT_ATTR_RDONLY } else { 0 };
-    mount_setattr::set(tree, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | writing)
+pub fn restrict(tree: &OwnedFd, restrictions: Restrictions) -> Result<(), Errno> {
+    let read_only = if restrictions.read_only { libc::MOUNT_ATTR_RDONLY } else { 0 };
+    let nosuid = if restrictions.suid { 0 } else { libc::MOUNT_ATTR_NOSUID };
+    mount_setattr::set(tree, libc::MOUNT_ATTR_NODEV | read_only | nosuid)
 }
 
 /// Attaches a restricted tree as the root filesystem.
-pub fn attach_restricted(tree: OwnedFd, read_only: bool) -> Result<Root> {
-    match restrict(&tree, read_only) {
+pub fn attach_restricted(tree: OwnedFd, restrictions: Restrictions) -> Result<Root> {
+    match restrict(&tree, restrictions) {
         // Before Linux 5.12 flags are set mount by mount, when they are in the mount table.
         Err(Errno::ENOSYS) => {
             let copy = tree.try_clone()?;
             let root = Root::attach(tree)?;
-            restrict_each(&copy, read_only)?;
+            restrict_each(&copy, restrictions)?;
             Ok(root)
         }
         result => {
@@ -67,18 +85,16 @@ pub fn attach_restricted(tree: OwnedFd, read_only: bool) -> Result<Root> {
 
 /// Remounts an attached tree and every mount below it. The flags that a mount has must be repeated:
 /// a user namespace may not take off what was set outside of it (mount_namespaces(7)).
-pub fn restrict_each(tree: &OwnedFd, read_only: bool) -> Result<()> {
+pub fn restrict_each(tree: &OwnedFd, restrictions: Restrictions) -> Result<()> {
     let table =
         Process::myself().and_then(|own| own.mountinfo()).context("read the mount table")?;
     let table: Vec<MountInfo> = table.into_iter().collect();
     let id = statx(tree, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).context("statx")?.stx_mnt_id;
     let top = table.iter().find(|mount| mount.mnt_id as u64 == id).context("find a mount")?;
-    let added = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
-    let added = added | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     for mount in subtree(top, &table) {
         let below = mount.mount_point.strip_prefix(&top.mount_point).unwrap_or(Path::new(""));
         let path = PathBuf::from(format!("/proc/self/fd/{}", tree.as_raw_fd())).join(below);
-        remount(&path, added | present_flags(mount))?;
+        remount(&path, restrictions.flags() | present_flags(mount))?;
     }
     Ok(())
 }

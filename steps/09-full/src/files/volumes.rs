@@ -13,7 +13,8 @@ use nix::sys::statfs::{
 };
 use rustix::fs::CWD;
 
-use super::{mount_point, tree};
+use super::mount_point;
+use super::tree::{self, Restrictions};
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -77,11 +78,12 @@ impl Volume {
             mount_point::make(root, target, &tree)?;
         }
         self.refuse_kernel_files(root)?;
-        match tree::restrict(&tree, *read_only) {
+        let restrictions = Restrictions { read_only: *read_only, suid: false };
+        match tree::restrict(&tree, restrictions) {
             Err(Errno::ENOSYS) => {
                 let copy = tree.try_clone()?;
                 root.place(tree, target)?;
-                tree::restrict_each(&copy, *read_only)
+                tree::restrict_each(&copy, restrictions)
             }
             result => {
                 result.tried(Operation::ChangeMount, format_args!("restrict volume {source}"))?;

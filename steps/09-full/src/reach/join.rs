@@ -10,14 +10,18 @@ use anyhow::{Context, Result};
 use common::{Operation, Tried};
 use libc::c_int;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, setgroups};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, setgroups};
 use procfs::process::{Namespace, Process, Status};
 use user::{IdMap, Ids};
 
 use super::running::Container;
-use crate::confine::capabilities::{self, Sets};
-use crate::confine::{inheritance, seccomp};
+use crate::confine::account::READING;
+use crate::confine::settings;
+use crate::confine::settings::Settings;
+use crate::files::Config;
 
 /// All kinds there are, by their names in /proc/PID/ns and their flags. (For the last libc has no
 /// name.)
@@ -88,45 +92,19 @@ fn map(line: &str) -> Option<IdMap> {
     Some(IdMap { inside: numbers.next()?, outside: numbers.next()?, count: numbers.next()? })
 }
 
-/// What process 1 has and may do: a process that enters gets no more.
-pub struct Rights {
-    uid: Uid,
-    gid: Gid,
-    sets: Sets,
-    filtered: bool,
-}
-
-/// Reads them. The ids are as they are inside, because the reader is there already.
-pub fn rights(container: &Container) -> Result<Rights> {
-    let status = status(container)?;
-    let bounding = status.capbnd.context("/proc/PID/status without CapBnd")?;
-    let set = |bits: u64| caps::all().into_iter().filter(|it| bits & it.bitmask() != 0).collect();
-    Ok(Rights {
-        uid: Uid::from_raw(status.ruid),
-        gid: Gid::from_raw(status.rgid),
-        sets: Sets { held: set(status.capprm), bounding: set(bounding) },
-        filtered: status.seccomp != Some(0), // 0: it was started with --seccomp off
-    })
-}
-
-impl Rights {
-    /// Takes on the ids of process 1.
-    pub fn take_ids(&self, container: &Container) -> Result<()> {
-        become_member(container)?; // again: here an ordinary user may, if there is a range of ids
-        inheritance::take_ids(self.uid, self.gid)
-    }
-
-    /// Gives up every capability that process 1 has not, and goes behind the same filter. What is
-    /// left to do is to execute the command.
-    pub fn keep_only(&self) -> Result<()> {
-        capabilities::limit(&self.sets)?;
-        seccomp::no_new_privs()?;
-        if self.filtered { seccomp::load(&self.sets.bounding) } else { Ok(()) }
-    }
+/// What was asked for on the command line, looked up in the container's files while we are outside.
+pub fn settings(container: &Container, options: &settings::Options) -> Result<Settings> {
+    let root = format!("/proc/{}/root", container.init.pid);
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open(&*root, flags, Mode::empty())
+        .tried(Operation::JoinContainer, format_args!("open {root}"))?;
+    let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let how = OpenHow::new().flags(READING | OFlag::O_CLOEXEC).resolve(inside);
+    options.settings(&Config::default(), |path| Ok(openat2(&root, path, how)?))
 }
 
 /// Takes on the groups of process 1.
-fn become_member(container: &Container) -> Result<()> {
+pub(super) fn become_member(container: &Container) -> Result<()> {
     let groups: Vec<Gid> = status(container)?.groups.into_iter().map(Gid::from_raw).collect();
     match setgroups(&groups) {
         Err(Errno::EPERM) => Ok(()),
@@ -136,6 +114,6 @@ fn become_member(container: &Container) -> Result<()> {
 
 /// The ids in it are those of the namespace in which the file is opened (proc(5)), and that is the
 /// container's now. Its directory is open since before.
-fn status(container: &Container) -> Result<Status> {
+pub(super) fn status(container: &Container) -> Result<Status> {
     container.init.status().with_context(|| format!("read /proc/{}/status", container.init.pid))
 }

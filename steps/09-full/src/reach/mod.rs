@@ -7,5 +7,6 @@ pub mod log;
 pub mod name;
 pub mod publish;
 mod registry;
+pub mod rights;
 pub mod running;
 pub mod signals;

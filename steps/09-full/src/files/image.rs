@@ -1,0 +1,132 @@
+//! An image that `rootfs image` has unpacked: layers, and what its maker wants to be run.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+/// An image.
+pub struct Image {
+    /// The directory that has the layers.
+    pub store: PathBuf,
+    /// Their names in `store`, topmost first.
+    pub layers: Vec<String>,
+    /// What the image says about its container. Its content is hostile.
+    pub config: Config,
+}
+
+/// The part of the configuration that counts here (the image specification of OCI, config.md).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Config {
+    /// NAME=VALUE
+    #[serde(deserialize_with = "or_default")]
+    pub env: Vec<String>,
+    /// The program, and the first of its arguments.
+    #[serde(deserialize_with = "or_default")]
+    pub entrypoint: Vec<String>,
+    /// The rest, unless the command line has it.
+    #[serde(deserialize_with = "or_default")]
+    pub cmd: Vec<String>,
+    /// Where the program starts.
+    #[serde(deserialize_with = "or_default")]
+    pub working_dir: PathBuf,
+    /// USER[:GROUP]
+    #[serde(deserialize_with = "or_default")]
+    pub user: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Document {
+    #[serde(default, deserialize_with = "or_default")]
+    config: Config,
+}
+
+/// What is null in the configuration of an image is as if it were missing.
+fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// More is not read.
+const LIMIT: u64 = 8 << 20;
+
+impl Image {
+    /// None where ROOTFS is a directory like every other.
+    ///
+    /// # Errors
+    /// The image is incomplete.
+    pub fn open(rootfs: &Path) -> Result<Option<Image>> {
+        if !rootfs.join("layers").is_file() || !rootfs.join("store").is_dir() {
+            return Ok(None);
+        }
+        let layers: Vec<_> = read(&rootfs.join("layers"))?.lines().map(str::to_owned).collect();
+        let what = || format!("{} is not an image that `rootfs image` made", rootfs.display());
+        ensure!(!layers.is_empty() && layers.iter().all(|name| is_plain(name)), what());
+        let document: Document =
+            serde_json::from_str(&read(&rootfs.join("config.json"))?).with_context(what)?;
+        Ok(Some(Image { store: rootfs.join("store"), layers, config: document.config }))
+    }
+}
+
+impl Config {
+    /// The words that are executed: `given` replaces the arguments, not the program that the image
+    /// puts before them.
+    pub fn command<T: From<String> + Clone>(&self, given: &[T]) -> Vec<T> {
+        let words = |words: &[String]| words.iter().cloned().map(T::from).collect::<Vec<_>>();
+        let arguments = if given.is_empty() { words(&self.cmd) } else { given.to_vec() };
+        [words(&self.entrypoint), arguments].concat()
+    }
+}
+
+/// A name that neither leads out of the store nor ends an option of mount(2).
+fn is_plain(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !name.is_empty() && !name.starts_with('.') && name.bytes().all(fits)
+}
+
+fn read(path: &Path) -> Result<String> {
+    let what = || format!("read {}", path.display());
+    let mut text = String::new();
+    File::open(path)
+        .with_context(what)?
+        .take(LIMIT)
+        .read_to_string(&mut text)
+        .with_context(what)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_null_or_missing_is_empty() {
+        let document: Document =
+            serde_json::from_str(r#"{"config": {"Cmd": null, "Env": ["A=1"]}}"#).unwrap();
+        assert_eq!(document.config.env, ["A=1"]);
+        assert!(document.config.command::<String>(&[]).is_empty());
+        assert!(serde_json::from_str::<Document>(r#"{"config": null}"#).is_ok());
+    }
+
+    #[test]
+    fn the_command_line_replaces_the_arguments() {
+        let words =
+            |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let config =
+            Config { entrypoint: words(&["e"]), cmd: words(&["c", "d"]), ..Config::default() };
+        assert_eq!(config.command::<String>(&[]), ["e", "c", "d"]);
+        assert_eq!(config.command(&words(&["x"])), ["e", "x"]);
+    }
+
+    #[test]
+    fn a_layer_lies_in_the_store() {
+        for bad in ["", "..", "a/b", "a:b", "a,b", ".hidden", "a\\b"] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+        assert!(is_plain("0123abc"));
+    }
+}

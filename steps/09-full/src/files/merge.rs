@@ -1,0 +1,59 @@
+//! Several directories as one tree: an overlay, mounted where nobody sees it.
+
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context, Result};
+use common::{Operation, Tried};
+use nix::fcntl::{OFlag, openat};
+use nix::mount::{MntFlags, mount, umount2};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::fchdir;
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount,
+    fsopen, move_mount,
+};
+
+use super::tree::Restrictions;
+
+/// Mounts the overlay in a tmpfs that is gone afterwards. Attributes are those that an ordinary
+/// user's container can set, too, so that all layers are alike.
+pub fn merge(
+    lower: &OwnedFd,
+    names: &[String],
+    upper: Option<(&OwnedFd, &str)>,
+    restrictions: Restrictions,
+) -> Result<OwnedFd> {
+    let table = new_tmpfs().tried(Operation::Mount, "mount a tmpfs for an overlay")?;
+    move_mount(&table, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .tried(Operation::Bind, "attach a tmpfs")?;
+    for (name, tree) in
+        [("lower", Some(lower)), ("layer", upper.map(|(layer, _)| layer)), ("merged", None)]
+    {
+        mkdirat(&table, name, Mode::S_IRWXU).context("mkdir in a tmpfs")?;
+        let attach = |tree| {
+            move_mount(tree, "", &table, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+                .tried(Operation::Bind, format_args!("attach the {name} of an overlay"))
+        };
+        tree.map_or(Ok(()), attach)?;
+    }
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    fchdir(openat(&table, "lower", flags, Mode::empty())?).context("fchdir to the layers")?;
+    let options = upper.map_or("", |(_, options)| options);
+    let data = format!("lowerdir={},userxattr{options}", names.join(":"));
+    let flags = restrictions.flags();
+    mount(Some("overlay"), "../merged", Some("overlay"), flags, Some(&*data))
+        .tried(Operation::Mount, "mount overlay")?;
+    let merged = mnt::copy_mount(&table, "merged").tried(Operation::Bind, "copy the overlay")?;
+    fchdir(&table).context("fchdir to a tmpfs")?;
+    // The overlay has clones of the layers of its own.
+    umount2(".", MntFlags::MNT_DETACH).tried(Operation::Unmount, "umount a tmpfs")?;
+    Ok(merged)
+}
+
+fn new_tmpfs() -> rustix::io::Result<OwnedFd> {
+    let filesystem = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&filesystem, "size", "64k")?;
+    fsconfig_create(&filesystem)?;
+    fsmount(&filesystem, FsMountFlags::FSMOUNT_CLOEXEC, mnt::INERT)
+}

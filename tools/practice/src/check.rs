@@ -1,0 +1,292 @@
+//! `make check-NN` in the middle of an exercise: is something left to write, does it compile, and
+//! what is the first thing that is not yet right?
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::course::Course;
+use crate::declaration::{Chapter, Exercise, Kind, steps};
+use crate::hollow;
+use crate::judge::{self, End, Judged, Set, Verdict};
+use crate::show::{heading, indented, paint};
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All holds.
+    Solved,
+    /// Something does not.
+    NotYet,
+}
+
+/// Judges the chapter `named`, shows the result, and remembers when the open exercise is solved.
+pub fn check(course: &mut Course, named: &str, sudo: Option<&str>) -> Result<Outcome> {
+    let chapter = course.chapter(named)?;
+    let opened = course.opened()?.filter(|(open, _)| open.step == chapter.step);
+    match &opened {
+        Some((_, exercise)) => println!("{}\n", heading(&chapter, exercise)),
+        None => println!("{}\n", paint("1", &chapter.step)),
+    }
+    let Some(results) = judged(course, &chapter, opened.as_ref().map(|(_, it)| it), sudo)? else {
+        return Ok(Outcome::NotYet);
+    };
+    let outcome = match &opened {
+        Some((_, exercise)) => of_exercise(&chapter, exercise, &results),
+        None => of_chapter(&results),
+    };
+    if outcome == Outcome::Solved
+        && let Some((_, exercise)) = &opened
+    {
+        course.solve()?;
+        println!("\n{}\n\n{}\n", paint("32", "Solved."), indented(&exercise.text.explanation));
+        after(&chapter, exercise);
+    }
+    Ok(outcome)
+}
+
+/// Runs the claims. None when there is a simpler answer, which has been shown: it does not compile,
+/// something is left to write, it does not end.
+fn judged(
+    course: &Course,
+    chapter: &Chapter,
+    exercise: Option<&Exercise>,
+    sudo: Option<&str>,
+) -> Result<Option<Vec<Judged>>> {
+    let holes = holes(course, chapter)?;
+    let extension = exercise.filter(|exercise| exercise.kind == Kind::Extend);
+    let sets = [extension.map(|_| Set::Extensions), Some(Set::Chapter)];
+    let mut results: Vec<Judged> = Vec::new();
+    for set in sets.into_iter().flatten() {
+        let Some(claims) = judge::build(&course.top, &chapter.step, set)? else {
+            println!("It does not compile: the compiler's message is above.");
+            return Ok(None);
+        };
+        let others = |judged: &Judged| {
+            set == Set::Extensions
+                && extension.is_some_and(|it| !it.text.claims.contains(&judged.claim))
+        };
+        let mut reached = None;
+        let end = judge::run(&course.top, &claims, sudo, |judged| {
+            reached = reached.take().or_else(|| reached_hole(&judged, &holes));
+            if !others(&judged) {
+                results.push(judged);
+            }
+            reached.is_none()
+        })?;
+        if let Some(hole) = reached {
+            left_to_write(&hole, &holes);
+            return Ok(None);
+        }
+        if matches!(end, End::Hangs) {
+            takes_too_long(results.last());
+            return Ok(None);
+        }
+    }
+    if !holes.is_empty() && !results.iter().any(Judged::fails) {
+        println!("Nothing fails, but no claim has come to what is left to write:\n");
+        holes.iter().for_each(|hole| println!("  {}", hole.place()));
+        return Ok(None);
+    }
+    Ok(Some(results))
+}
+
+/// Something that is left to write.
+struct Hole {
+    path: PathBuf,
+    line: usize,
+    /// What `todo!` says there.
+    task: String,
+}
+
+impl Hole {
+    fn place(&self) -> String {
+        format!("{}:{}", self.path.display(), self.line)
+    }
+}
+
+/// Everything that is left to write, in this chapter and the ones before.
+fn holes(course: &Course, chapter: &Chapter) -> Result<Vec<Hole>> {
+    let mut found = Vec::new();
+    for step in steps(&course.top)?.into_iter().filter(|step| *step <= chapter.step) {
+        for path in course.files(&step)? {
+            let text = std::fs::read_to_string(course.top.join(&path)).unwrap_or_default();
+            for line in hollow::holes(&text) {
+                let task = text.lines().nth(line - 1).and_then(|line| line.split('"').nth(1));
+                let task = task.unwrap_or("todo!()").to_owned();
+                found.push(Hole { path: path.clone(), line, task });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What `todo!` said, if the step has come to one.
+fn reached_hole(judged: &Judged, holes: &[Hole]) -> Option<String> {
+    if let Some((_, message)) = judged.said().split_once("not yet implemented") {
+        let line = message.trim_start_matches(": ").lines().next().unwrap_or_default();
+        return Some(line.split(" note: run with").next().unwrap_or_default().trim().to_owned());
+    }
+    // Where the launcher panics only its exit code is seen: 101, or 134 for a panic in a panic.
+    let panicked = ["101", "134"].contains(&judged.said());
+    holes.first().filter(|_| panicked).map(|hole| hole.task.clone())
+}
+
+fn left_to_write(hole: &str, holes: &[Hole]) {
+    println!("The step comes to something that is left to write:\n");
+    println!("  {}", if hole.is_empty() { "todo!()" } else { hole });
+    holes.iter().for_each(|hole| println!("  {}", hole.place()));
+}
+
+fn takes_too_long(last: Option<&Judged>) {
+    println!("It takes too long. The step was stopped, with everything that it had started.\n");
+    match last {
+        Some(judged) => evidence(judged),
+        None => println!("  Not even the first claim came to an end: an endless loop?"),
+    }
+    println!(
+        "\n  Either something waits for what never comes, or the payload is not where it should be."
+    );
+}
+
+/// One sentence with what it came to for root and for an ordinary user.
+struct Line<'a> {
+    claim: &'a str,
+    of: Vec<&'a Judged>,
+}
+
+impl<'a> Line<'a> {
+    fn all(results: &'a [Judged]) -> Vec<Line<'a>> {
+        let mut lines: Vec<Line> = Vec::new();
+        for judged in results {
+            match lines.iter_mut().find(|line| line.claim == judged.claim) {
+                Some(line) => line.of.push(judged),
+                None => lines.push(Line { claim: &judged.claim, of: vec![judged] }),
+            }
+        }
+        lines
+    }
+
+    fn failed(&self) -> Option<&'a Judged> {
+        self.of.iter().find(|judged| judged.fails()).copied()
+    }
+
+    fn skipped(&self) -> Option<&'a str> {
+        let reasons = self.of.iter().map(|judged| match &judged.verdict {
+            Verdict::Skipped(reason) => Some(reason.as_str()),
+            _ => None,
+        });
+        reasons.collect::<Option<Vec<_>>>().and_then(|reasons| reasons.into_iter().next())
+    }
+}
+
+/// The exercise's claims in the order in which one gets them right, up to the first that fails.
+fn of_exercise(chapter: &Chapter, exercise: &Exercise, results: &[Judged]) -> Outcome {
+    let lines = Line::all(results);
+    let its: Vec<&Line> = match exercise.kind {
+        Kind::Bug => Vec::new(), // which claims would give it away
+        _ => exercise
+            .text
+            .claims
+            .iter()
+            .filter_map(|claim| lines.iter().find(|line| line.claim == claim))
+            .collect(),
+    };
+    let rest: Vec<&Line> =
+        lines.iter().filter(|line| !its.iter().any(|it| it.claim == line.claim)).collect();
+    for (index, line) in its.iter().enumerate() {
+        if let Some(judged) = line.failed() {
+            evidence(judged);
+            let more = its.len() - index - 1;
+            if more > 0 {
+                println!("  {}    {more} more, once this holds", paint("2", ".."));
+            }
+            one_line("of the chapter's other claims", &rest);
+            println!("\nmake hint-{} gives a hint.", chapter.number());
+            return Outcome::NotYet;
+        }
+        holds(line);
+    }
+    if let Some(judged) = rest.iter().find_map(|line| line.failed()) {
+        evidence(judged);
+        one_line("of the chapter's claims", &lines.iter().collect::<Vec<_>>());
+        return Outcome::NotYet;
+    }
+    one_line("of the chapter's other claims", &rest);
+    match results.iter().any(|judged| judged.verdict == Verdict::Held) {
+        true => Outcome::Solved,
+        false => Outcome::NotYet,
+    }
+}
+
+fn of_chapter(results: &[Judged]) -> Outcome {
+    let lines = Line::all(results);
+    for line in &lines {
+        match line.failed() {
+            Some(judged) => evidence(judged),
+            None => holds(line),
+        }
+    }
+    match lines.iter().any(|line| line.failed().is_some()) {
+        true => Outcome::NotYet,
+        false => Outcome::Solved,
+    }
+}
+
+fn holds(line: &Line) {
+    match line.skipped() {
+        Some(reason) => println!("  {}    {}  ({reason})", paint("33", "--"), line.claim),
+        None => println!("  {}    {}", paint("32", "OK"), line.claim),
+    }
+}
+
+/// The claim that fails: what was run, what was expected, what was found, where to look.
+fn evidence(judged: &Judged) {
+    println!("  {}  {}  (as {})", paint("31", "FAIL"), judged.claim, judged.identity);
+    judged.commands.iter().for_each(|command| println!("          $ {command}"));
+    match &judged.verdict {
+        Verdict::Refuted { what, expected, found } => {
+            println!("          {what}\n            expected: {expected}");
+            println!("            found:    {}", paint("31", found));
+        }
+        other => {
+            let said = if let Verdict::Untried(said) = other { said.as_str() } else { "" };
+            said.lines().for_each(|line| println!("          {line}"));
+        }
+    }
+    println!("          look at {}", judged.look);
+}
+
+fn one_line(which: &str, lines: &[&Line]) {
+    let failed = lines.iter().filter(|line| line.failed().is_some()).count();
+    let skipped =
+        lines.iter().filter(|line| line.failed().is_none() && line.skipped().is_some()).count();
+    let held = lines.len() - failed - skipped;
+    println!("  {}    {which}: {held} hold, {failed} fail, {skipped} not tried", paint("2", ".."));
+}
+
+fn after(chapter: &Chapter, exercise: &Exercise) {
+    let number = chapter.number();
+    if exercise.kind != Kind::Bug {
+        println!("make solution-{number} shows how the course does it.");
+    }
+    let word = if exercise.kind == Kind::Bug { "bug" } else { "practice" };
+    println!("make {word}-{number} goes on. Yours is in the tree; commit it when you like.");
+}
+
+/// Whether the tree is as the learner must not mistake it: something is left to write, or a bug is
+/// hidden. In words; empty otherwise.
+pub fn status(course: &Course) -> Result<String> {
+    let Some((chapter, exercise)) = course.opened()? else { return Ok(String::new()) };
+    let open = course.store.state.open.as_ref().context("an open exercise")?;
+    if open.solved {
+        return Ok(String::new());
+    }
+    Ok(format!(
+        "exercise {} {} is open: steps/{} is not the course's now (make reset-{} ends it)",
+        chapter.number(),
+        chapter.label(&exercise),
+        chapter.step,
+        chapter.number()
+    ))
+}

@@ -1,0 +1,214 @@
+//! The judge: the chapter's claims, run by the harness. This is the one place that knows how the
+//! harness is called and what it prints.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::processes;
+
+/// A claim takes a second or two. The harness itself gives up after 20 s of silence; a step that
+/// makes it wait so long does not come to an end.
+const HANGS: Duration = Duration::from_secs(15);
+
+/// Not even a claim that measures takes longer.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What one claim came to for one identity.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The claim in one sentence.
+    pub claim: String,
+    /// `root` or `user`: who started the step.
+    pub identity: String,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// What was run, as one would type it.
+    pub commands: Vec<String>,
+    /// Where to look.
+    pub look: String,
+}
+
+/// What a claim came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The kernel showed what was expected.
+    Held,
+    /// The kernel showed something else.
+    Refuted {
+        /// What was asked.
+        what: String,
+        /// The answer that was expected.
+        expected: String,
+        /// The answer.
+        found: String,
+    },
+    /// The experiment itself went wrong.
+    Untried(String),
+    /// It cannot be tried on this machine, or by this user.
+    Skipped(String),
+}
+
+impl Judged {
+    /// Whether it speaks against the step.
+    pub fn fails(&self) -> bool {
+        matches!(self.verdict, Verdict::Refuted { .. } | Verdict::Untried(_))
+    }
+
+    /// Everything that the step printed and the harness passed on.
+    pub fn said(&self) -> &str {
+        match &self.verdict {
+            Verdict::Untried(said) => said,
+            Verdict::Refuted { found, .. } => found,
+            _ => "",
+        }
+    }
+}
+
+/// How the claims ended.
+pub enum End {
+    /// All were tried.
+    All,
+    /// The caller had seen enough.
+    Enough,
+    /// The step did not come to an end.
+    Hangs,
+}
+
+/// Which set of claims.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// What the chapter claims.
+    Chapter,
+    /// What its extensions claim.
+    Extensions,
+}
+
+impl Set {
+    fn target(self) -> &'static str {
+        match self {
+            Set::Chapter => "claims",
+            Set::Extensions => "extend",
+        }
+    }
+}
+
+/// Builds the step and its claims, and nothing else. Returns the program that runs them; none when
+/// the step does not compile, which the compiler has said.
+pub fn build(top: &Path, step: &str, set: Set) -> Result<Option<PathBuf>> {
+    let package = format!("step-{step}");
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(top).args(["test", "--quiet", "--no-run", "--package", &package]);
+    cargo.args(["--test", set.target(), "--message-format=json-render-diagnostics"]);
+    let output =
+        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("run cargo")?;
+    if !output.status.success() {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let programs = messages.filter(|message| message["target"]["name"] == set.target());
+    let path =
+        programs.into_iter().find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    path.map(Some).with_context(|| format!("cargo named no program for the claims of {step}"))
+}
+
+/// Runs a set of claims, each given to `each` as it is decided, until that returns false.
+///
+/// Nothing that the learner's code started is left, however it ends.
+pub fn run(
+    top: &Path,
+    claims: &Path,
+    sudo: Option<&str>,
+    mut each: impl FnMut(Judged) -> bool,
+) -> Result<End> {
+    let _tidy = processes::Tidy::new(sudo)?;
+    let mut command = match sudo {
+        Some(sudo) => Command::new(sudo),
+        None => Command::new("env"),
+    };
+    if sudo.is_some() {
+        command.arg("env");
+    }
+    command.arg("HARNESS_REPORT=json").arg(claims).current_dir(top);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let lines = lines_of(&mut child)?;
+    loop {
+        let start = Instant::now();
+        match lines.recv_timeout(SILENCE) {
+            Ok(line) => {
+                let judged =
+                    parse(&line).with_context(|| format!("{}: {line}", claims.display()))?;
+                let hangs = judged.fails() && start.elapsed() > HANGS;
+                if !each(judged) {
+                    return Ok(End::Enough);
+                }
+                if hangs {
+                    return Ok(End::Hangs);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => return Ok(End::Hangs),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let status = child.wait().context("waitpid")?;
+    match status.success() {
+        true => Ok(End::All),
+        false => bail!("the claims ended with {status}"),
+    }
+}
+
+fn lines_of(child: &mut Child) -> Result<Receiver<String>> {
+    let (sender, lines) = channel();
+    let output = child.stdout.take().context("no output")?;
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(lines)
+}
+
+/// One line of the harness.
+fn parse(line: &str) -> Result<Judged> {
+    let value: Value = serde_json::from_str(line).context("not a line of the harness")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let commands = value["events"].as_array().into_iter().flatten();
+    let commands = commands.filter_map(|event| event["command"].as_str().map(str::to_owned));
+    Ok(Judged {
+        claim: text(&value["claim"]),
+        identity: text(&value["identity"]),
+        verdict: verdict(&value["verdict"])?,
+        commands: commands.collect(),
+        look: text(&value["hint"]),
+    })
+}
+
+fn verdict(value: &Value) -> Result<Verdict> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if value == "ok" {
+        return Ok(Verdict::Held);
+    }
+    let (name, inner) = value
+        .as_object()
+        .and_then(|object| object.iter().next())
+        .with_context(|| format!("no verdict: {value}"))?;
+    Ok(match name.as_str() {
+        "fail" => Verdict::Refuted {
+            what: text(&inner["what"]),
+            expected: text(&inner["expected"]),
+            found: text(&inner["found"]),
+        },
+        "untried" => Verdict::Untried(text(inner)),
+        "skipped" => Verdict::Skipped(text(inner)),
+        other => bail!("a verdict that is not known: {other}"),
+    })
+}

@@ -1,0 +1,77 @@
+//! Leaves nothing of the learner's code running: orphans become children of this process, which
+//! ends them.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+/// Ends everything below this process when it goes.
+pub struct Tidy {
+    sudo: Option<String>,
+}
+
+impl Tidy {
+    /// From here on orphans come to this process.
+    pub fn new(sudo: Option<&str>) -> Result<Tidy> {
+        prctl::set_child_subreaper(true).context("prctl PR_SET_CHILD_SUBREAPER")?;
+        Ok(Tidy { sudo: sudo.map(str::to_owned) })
+    }
+}
+
+impl Drop for Tidy {
+    /// Again and again, because a process may start others while it is being looked for.
+    fn drop(&mut self) {
+        for _ in 0..100 {
+            let below = descendants(Pid::this());
+            if below.is_empty() {
+                return;
+            }
+            let refused =
+                below.iter().filter(|&&pid| kill(pid, Signal::SIGKILL) == Err(Errno::EPERM));
+            let refused: Vec<String> = refused.map(Pid::to_string).collect();
+            if let Some(sudo) = self.sudo.as_ref().filter(|_| !refused.is_empty()) {
+                let _ = Command::new(sudo)
+                    .args(["kill", "-9"])
+                    .args(refused)
+                    .stderr(Stdio::null())
+                    .status();
+            }
+            while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status.pid().is_some())
+            {
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// All processes below `ancestor`.
+fn descendants(ancestor: Pid) -> Vec<Pid> {
+    let table: Vec<(Pid, Pid)> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+            Some((Pid::from_raw(pid), Pid::from_raw(parent)))
+        })
+        .collect();
+    let mut below = vec![ancestor];
+    let mut next = 0;
+    while next < below.len() {
+        let parent = below[next];
+        below.extend(table.iter().filter(|(_, its)| *its == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    below.remove(0);
+    below
+}

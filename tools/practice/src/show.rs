@@ -1,0 +1,58 @@
+//! What the learner reads.
+
+use std::io::IsTerminal;
+
+use crate::declaration::{Chapter, Exercise, Kind};
+
+/// Text in a colour, where a terminal shows it.
+pub fn paint(code: &str, text: &str) -> String {
+    match std::io::stdout().is_terminal() {
+        true => format!("\x1b[{code}m{text}\x1b[0m"),
+        false => text.to_owned(),
+    }
+}
+
+/// One line that names an exercise.
+pub fn heading(chapter: &Chapter, exercise: &Exercise) -> String {
+    let label = format!("{} {}", chapter.number(), chapter.label(exercise));
+    let effort = format!("{}, {} minutes", exercise.stars(), exercise.text.minutes);
+    match exercise.kind {
+        Kind::Bug => format!("{}  ({effort})", paint("1", &label)),
+        _ => format!("{}: {}  ({effort})", paint("1", &label), exercise.text.title),
+    }
+}
+
+/// The task, where it is done, and how it is judged.
+pub fn task(chapter: &Chapter, exercise: &Exercise, what: &str) {
+    let number = chapter.number();
+    println!("{} {what}.\n", heading(chapter, exercise));
+    println!("{}\n", indented(&exercise.text.task));
+    let places = exercise.places(&chapter.step);
+    for (path, function) in &places {
+        println!("  write  {function}  in {}", path.display());
+    }
+    if exercise.text.main {
+        println!(
+            "  write  steps/{}/src/main.rs, which is now that of the step before",
+            chapter.step
+        );
+    }
+    println!("  judge  make check-{number}     (make watch-{number}: at each save)");
+    if exercise.kind == Kind::Bug {
+        println!("  look   make step-{number}, make trace-{number}, make diff-{number}");
+    }
+    println!("  hint   make hint-{number}      {} of them", exercise.text.hints.len());
+    println!("  stop   make reset-{number}     what you wrote is kept aside");
+    if chapter.number() < "05" {
+        println!(
+            "\nSteps 01 to 04 run as root, and a broken one can do to this machine what root can.\n\
+             make vm runs the course in a machine that is thrown away."
+        );
+    }
+}
+
+/// Each line two columns to the right.
+pub fn indented(text: &str) -> String {
+    let line = |line: &str| if line.is_empty() { String::new() } else { format!("  {line}") };
+    text.trim().lines().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,328 @@
+//! That every exercise is one: it takes out exactly what it says, the claims notice, and the way
+//! back leads to where it began.
+//!
+//! What can be read off the files is always tried. What takes the kernel and the compiler is tried
+//! for the exercises that `EXERCISES` names, as `all`, `02` or `02-pid/wait` (`make
+//! test-practice`), in a copy of the tree.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail, ensure};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use practice::declaration::{Chapter, Exercise, Kind};
+use practice::hollow::{Source, holes};
+use practice::judge::{self, End, Judged, Set};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1); // they share a tree
+    match trials() {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trials() -> Result<Vec<Trial>> {
+    let mut trials = vec![trial("there are sixty exercises", "files", sixty)];
+    for chapter in Chapter::all(top())? {
+        for exercise in &chapter.exercises {
+            let name = format!("{}/{}", chapter.step, exercise.text.name);
+            let found = move |name: &str| find(name);
+            let of_files = name.clone();
+            trials.push(trial(&name, "files", move || {
+                let (chapter, exercise) = found(&of_files)?;
+                files(&chapter, &exercise).map(|()| Completion::Completed)
+            }));
+            let of_kernel = name.clone();
+            trials.push(trial(&name, "kernel", move || match wanted(&of_kernel) {
+                true => {
+                    let (chapter, exercise) = find(&of_kernel)?;
+                    kernel(&chapter, &exercise).map(|()| Completion::Completed)
+                }
+                false => Ok(Completion::ignored_with("EXERCISES does not name it")),
+            }));
+        }
+    }
+    Ok(trials)
+}
+
+fn trial(
+    name: &str,
+    kind: &str,
+    check: impl FnOnce() -> Result<Completion> + Send + 'static,
+) -> Trial {
+    let check = move || check().map_err(|error| Failed::from(format!("{error:#}")));
+    Trial::ignorable_test(name, check).with_kind(kind)
+}
+
+fn top() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn find(name: &str) -> Result<(Chapter, Exercise)> {
+    let (step, name) = name.split_once('/').context("STEP/NAME")?;
+    let chapter = Chapter::read(top(), step)?;
+    let exercise = practice::course::exercise(&chapter, name)?;
+    Ok((chapter, exercise))
+}
+
+fn wanted(name: &str) -> bool {
+    let all = std::env::var("EXERCISES").unwrap_or_default();
+    all.split_whitespace().any(|word| word == "all" || word == name || name[..2] == *word)
+}
+
+fn sixty() -> Result<Completion> {
+    let chapters = Chapter::all(top())?;
+    let count = |kind: Kind| -> usize { chapters.iter().map(|it| it.of(kind).count()).sum() };
+    let all = [Kind::Write, Kind::Bug, Kind::Extend].map(count);
+    ensure!(all.iter().sum::<usize>() >= 60, "write, bug and extend: {all:?}");
+    for chapter in &chapters {
+        let [bugs, extensions] = [Kind::Bug, Kind::Extend].map(|kind| chapter.of(kind).count());
+        let least = match chapter.number() {
+            "01" => 0,
+            "03" | "04" => 2,
+            _ => 4,
+        };
+        ensure!(bugs >= least, "{}: {bugs} bugs, {least} are promised", chapter.step);
+        ensure!((1..=2).contains(&extensions), "{}: {extensions} extensions", chapter.step);
+    }
+    Ok(Completion::Completed)
+}
+
+/// What can be read off the files.
+fn files(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
+    let it = &exercise.text;
+    ensure!(it.hints.len() >= 3, "{} hints", it.hints.len());
+    ensure!((1..=5).contains(&it.difficulty) && it.minutes > 0, "difficulty, minutes");
+    ensure!(!it.claims.is_empty(), "no claim judges it");
+    let step = top().join("steps").join(&chapter.step);
+    let file =
+        if exercise.kind == Kind::Extend { "exercises/extend.rs" } else { "tests/claims.rs" };
+    let claims = fs::read_to_string(step.join(file)).with_context(|| file.to_owned())?;
+    for claim in &it.claims {
+        ensure!(claims.contains(&format!("\"{claim}\"")), "{file} has no claim {claim:?}");
+    }
+    for (path, name) in exercise.places(&chapter.step) {
+        let text = fs::read_to_string(top().join(&path))?;
+        Source::parse(&text)?.find(name).with_context(|| path.display().to_string())?;
+    }
+    match exercise.kind {
+        Kind::Write => ensure!(it.main || !it.functions.is_empty(), "nothing to write"),
+        _ => ensure!(exercise.patch(top(), &chapter.step).is_file(), "no patch"),
+    }
+    Ok(())
+}
+
+/// A copy of this tree with a repository of its own, in which everything is built.
+fn copy() -> Result<&'static Path> {
+    static COPY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let copy = COPY.get_or_init(|| make_copy().map_err(|error| format!("{error:#}")));
+    copy.as_deref().map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+fn make_copy() -> Result<PathBuf> {
+    let copy = top().canonicalize()?.join("target/exercises");
+    fs::create_dir_all(&copy)?;
+    let script = r#"
+        set -e
+        git ls-files -z --cached --others --exclude-standard |
+            tar --null --ignore-failed-read -cf - -T - 2> /dev/null | tar -xf - -C "$1"
+        cd "$1"
+        rm -rf .git steps
+        cd - > /dev/null
+        git ls-files -z --cached --others --exclude-standard steps |
+            tar --null --ignore-failed-read -cf - -T - 2> /dev/null | tar -xf - -C "$1"
+        cd "$1"
+        git init -q . && git add -A
+        git -c user.name=course -c user.email=course@localhost commit -qm course
+        cargo build --quiet --workspace
+        target/debug/rootfs > /dev/null
+    "#;
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, "bash"]).arg(&copy).current_dir(top());
+    ensure!(bash.status()?.success(), "the copy cannot be made in {}", copy.display());
+    Ok(copy)
+}
+
+/// practice in the copy.
+fn run(words: &[&str]) -> Result<Output> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_practice"));
+    command.args(words).current_dir(copy()?).output().context("run practice")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()).into_owned()
+}
+
+fn succeed(words: &[&str]) -> Result<String> {
+    let output = run(words)?;
+    ensure!(output.status.success(), "practice {}: {}", words.join(" "), text(&output));
+    Ok(text(&output))
+}
+
+/// All source files of the steps.
+fn sources() -> Result<BTreeMap<PathBuf, String>> {
+    let mut all = BTreeMap::new();
+    let mut directories = vec![copy()?.join("steps")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            match path.is_dir() {
+                true => directories.push(path),
+                false => drop(all.insert(path.clone(), fs::read_to_string(path)?)),
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What takes the compiler and the kernel.
+fn kernel(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
+    let before = sources()?;
+    let result = match exercise.kind {
+        Kind::Write => write(chapter, exercise, &before),
+        Kind::Bug => bug(chapter, exercise),
+        Kind::Extend => extend(chapter, exercise),
+    };
+    succeed(&["reset", chapter.number()])?;
+    ensure!(sources()? == before, "reset does not lead back to where it began");
+    result
+}
+
+fn write(chapter: &Chapter, exercise: &Exercise, before: &BTreeMap<PathBuf, String>) -> Result<()> {
+    let number = chapter.number();
+    let (name, main) = (exercise.text.name.as_str(), exercise.text.main);
+    let earlier = earlier_programs(chapter)?;
+    succeed(&["start", number, "--exercise", name])?;
+    if !main {
+        only_these(chapter, exercise, before)?;
+    }
+    let output = run(&["check", number])?;
+    let said = text(&output);
+    ensure!(!output.status.success(), "the claims hold without it: {said}");
+    ensure!(!said.contains("does not compile") && !said.contains("warning"), "{said}");
+    let hole = said.contains("left to write") && said.contains(&format!("{number} {name}: "));
+    ensure!(hole || (main && said.contains("FAIL")), "not what a learner must see: {said}");
+    for hint in 1..=exercise.text.hints.len() {
+        let shown = succeed(&["hint", number])?;
+        ensure!(shown.contains(&format!("{hint} of ")), "hint {hint}: {shown}");
+    }
+    succeed(&["solution", number])?;
+    ensure!(earlier_programs(chapter)? == earlier, "the step before is another program now");
+    bring_back(chapter, exercise, before)?;
+    let output = run(&["check", number])?;
+    ensure!(output.status.success(), "the course's text does not hold: {}", text(&output));
+    ensure!(text(&output).contains("Solved."), "{}", text(&output));
+    ensure!(sources()? == *before, "solving leaves something behind");
+    Ok(())
+}
+
+/// The programs of the chapters before: the same bytes make the same claims hold.
+fn earlier_programs(chapter: &Chapter) -> Result<Vec<Vec<u8>>> {
+    let steps = practice::declaration::steps(copy()?)?;
+    let earlier: Vec<&String> = steps.iter().filter(|step| **step < chapter.step).collect();
+    if earlier.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet"]).current_dir(copy()?);
+    for step in &earlier {
+        cargo.arg("--package").arg(format!("step-{step}"));
+    }
+    ensure!(cargo.status()?.success(), "an earlier step does not compile any more");
+    earlier.iter().map(|step| Ok(fs::read(copy()?.join("target/debug").join(step))?)).collect()
+}
+
+/// Of all functions of all steps exactly the named ones are hollow.
+fn only_these(
+    chapter: &Chapter,
+    exercise: &Exercise,
+    before: &BTreeMap<PathBuf, String>,
+) -> Result<()> {
+    let places = exercise.places(&chapter.step);
+    for (path, now) in sources()? {
+        let was = &before[&path];
+        if path.extension().is_none_or(|extension| extension != "rs") || *was == now {
+            continue;
+        }
+        let (source, original) = (Source::parse(&now)?, Source::parse(was)?);
+        for function in original.functions() {
+            let own = source.function_text(&function.name)?;
+            let named =
+                places.iter().any(|(file, name)| path.ends_with(file) && *name == function.name);
+            let same = own == original.function_text(&function.name)?;
+            ensure!(named != same, "{}: {} is hollow: {}", path.display(), function.name, !same);
+            ensure!(named != holes(own).is_empty(), "{}: {own}", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// As a learner would who writes what the course has, and leaves the rest of the file alone.
+fn bring_back(
+    chapter: &Chapter,
+    exercise: &Exercise,
+    before: &BTreeMap<PathBuf, String>,
+) -> Result<()> {
+    let mut places: Vec<PathBuf> =
+        exercise.places(&chapter.step).into_iter().map(|(path, _)| path).collect();
+    if exercise.text.main {
+        places.push(Path::new("steps").join(&chapter.step).join("src/main.rs"));
+    }
+    places.dedup();
+    for path in places {
+        let path = copy()?.join(path);
+        fs::write(&path, &before[&path])?;
+    }
+    Ok(())
+}
+
+fn bug(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
+    let number = chapter.number();
+    let place = chapter.of(Kind::Bug).position(|bug| bug.text.name == exercise.text.name);
+    let place = (place.context("no place")? + 1).to_string();
+    let said = succeed(&["bug", number, "--number", &place])?;
+    ensure!(!said.contains(&exercise.text.name), "the name gives it away: {said}");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--package", &format!("step-{}", chapter.step)]);
+    let warnings = text(&cargo.current_dir(copy()?).output()?);
+    ensure!(warnings.is_empty(), "the compiler gives it away: {warnings}");
+    let claims = judge::build(copy()?, &chapter.step, Set::Chapter)?.context("no claims")?;
+    let mut failed: Vec<String> = Vec::new();
+    let end = judge::run(copy()?, &claims, None, |judged| {
+        failed.extend(Some(judged).filter(Judged::fails).map(|judged| judged.claim));
+        true
+    })?;
+    let noticed = |claim: &&String| failed.contains(claim);
+    let all = exercise.text.claims.iter().filter(noticed).count() == exercise.text.claims.len();
+    let stopped = matches!(end, End::Hangs) && !failed.is_empty();
+    ensure!(all || stopped, "of {:?} only these fail: {failed:?}", exercise.text.claims);
+    let solution = succeed(&["solution", number])?;
+    ensure!(solution.contains("+++ "), "the solution shows nothing: {solution}");
+    Ok(())
+}
+
+fn extend(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
+    let (number, name) = (chapter.number(), exercise.text.name.as_str());
+    succeed(&["start", number, "--exercise", name])?;
+    let output = run(&["check", number])?;
+    if output.status.success() || !text(&output).contains("FAIL") {
+        bail!("its claims hold before: {}", text(&output));
+    }
+    let patch = exercise.patch(copy()?, &chapter.step);
+    let mut apply = Command::new("git");
+    apply.current_dir(copy()?).arg("apply").arg(patch);
+    ensure!(apply.status()?.success(), "the solution no longer applies");
+    let output = run(&["check", number])?;
+    let said = text(&output);
+    ensure!(output.status.success() && said.contains("Solved."), "the solution fails: {said}");
+    ensure!(!said.contains("warning"), "{said}");
+    Ok(())
+}
