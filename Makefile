@@ -12,7 +12,8 @@
 #   make bug-NN      something is broken in step NN: find it                            [N=2]
 #   make watch-NN    judge what you write at each save; check-NN: once
 #   make hint-NN     one hint more each time; solution-NN: how the course does it; reset-NN: back [ALL=1]
-#   make progress    which exercises are done
+#   make progress    which exercises are done; hand-in: your steps in an archive    [TO=me.tar]
+#   make grade       students' trees, judged in containers                          TREE='hand-ins/*'
 #   make escape-NN   what an attacker can do inside step NN, and which chapter stops it     [VERBOSE=1]
 #   make escape      all attacks on all steps, and on the other runtimes that are installed     [SUDO=sudo]
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
@@ -26,6 +27,7 @@
 #   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
 #   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
 #   make sweep       remove what an interrupted experiment left on the machine           [DRY=1] [SUDO=sudo] [ROOTFS=DIR]
+#   make test-practice  every exercise takes out what it says, and its claims notice  [QUICK=1]
 #   make clean       sweep, then remove what was built
 
 MAKEFLAGS += --no-print-directory
@@ -81,7 +83,7 @@ step-%: ready
 
 diff-%:
 	@$(known)
-	@tools/diff $(name) '$(prev)' $(ROOM)
+	@$(say_open); $(go_to_course); $(CURDIR)/tools/diff $(name) '$(prev)' $(ROOM)
 
 trace-%: ready
 	@$(known)

@@ -1,16 +1,19 @@
-//! The kind `busybox`: one program that behaves as the tool by whose name it is called, and a link
-//! for each name.
+//! The kind `busybox`: one program that acts as the tool whose name it is called by, and a link for
+//! each name.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use common::Failure;
+use common::{Failure, printable};
 
 use crate::plan::Plan;
 use crate::{etc_files, find, host, terminfo};
 
 /// Plans a tree around this machine's busybox.
+///
+/// # Errors
+/// There is no busybox, or it does not list its names.
 pub fn plan() -> Result<Plan> {
     let busybox = find::program("busybox").ok_or_else(|| {
         Failure::new("there is no busybox on this machine")
@@ -27,20 +30,20 @@ pub fn plan() -> Result<Plan> {
     Ok(plan)
 }
 
-/// The paths of all the names that this busybox answers to, as in `usr/bin/env`.
+/// Returns the paths of all the names that this busybox answers to, such as `usr/bin/env`.
 fn applets(busybox: &Path) -> Result<Vec<String>> {
-    // Some are built without the table of directories; then all become links in bin.
+    // Some are built without the table of directories; then all links are in bin.
     for (option, dir) in [("--list-full", ""), ("--list", "bin/")] {
-        let told = Command::new(busybox).arg(option).output();
-        let told = told.with_context(|| format!("run {} {option}", busybox.display()))?;
-        if told.status.success() {
-            return Ok(paths(&String::from_utf8_lossy(&told.stdout), dir));
+        let output = Command::new(busybox).arg(option).output();
+        let output = output.with_context(|| format!("run {} {option}", printable(&busybox)))?;
+        if output.status.success() {
+            return Ok(paths(&String::from_utf8_lossy(&output.stdout), dir));
         }
     }
-    bail!("{} does not list its applets", busybox.display())
+    bail!("{} does not list its names", printable(&busybox))
 }
 
-/// Without busybox itself: a link would replace the program.
+/// Leaves out busybox itself: a link would replace the program.
 fn paths(list: &str, dir: &str) -> Vec<String> {
     list.lines()
         .map(|name| format!("{dir}{name}"))
@@ -53,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn busybox_is_no_link_to_itself() {
+    fn busybox_is_not_a_link_to_itself() {
         assert_eq!(paths("bin/busybox\nusr/bin/env\n", ""), ["usr/bin/env"]);
         assert_eq!(paths("ls\nbusybox", "bin/"), ["bin/ls"]);
     }

@@ -1,40 +1,79 @@
-//! Finds out how an archive is compressed, and undoes it. A file's name may lie; its first bytes do
-//! not.
+//! Detects how an archive is compressed, and decompresses it. A file's name may be wrong; its first
+//! bytes are not.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use flate2::read::MultiGzDecoder;
+use anyhow::{Context, Result, bail, ensure};
+use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// The bytes of a tar archive.
-pub type Plain = Box<dyn Read>;
+pub type Plain<'a> = Box<dyn Read + 'a>;
 
-/// Where a tar header says `ustar`, as all archives of this century do.
+/// Where a tar header contains `ustar`; every archive of this century does.
 const TAR_MAGIC: (usize, &[u8]) = (257, b"ustar");
 
+/// The first bytes of what is decompressed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Format {
+    /// An archive as it is.
+    Plain,
+    /// gzip(1)
+    Gzip,
+    /// xz(1)
+    Xz,
+    /// zstd(1)
+    Zstd,
+}
+
 /// Opens an archive as if it were not compressed.
-pub fn open(file: &Path) -> Result<Plain> {
-    let mut file = BufReader::new(File::open(file).context("open")?);
-    let head = file.fill_buf().context("read")?;
-    Ok(match head {
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Box::new(XzReader::new(file, true)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            Box::new(Zstd::new(file))
-        }
-        head if head.get(TAR_MAGIC.0..).is_some_and(|head| head.starts_with(TAR_MAGIC.1)) => {
-            Box::new(file)
-        }
-        _ => bail!("this is not a tar archive, be it plain or compressed with gzip, xz or zstd"),
+///
+/// # Errors
+/// What open(2) reports; the file is not an archive.
+pub fn open(file: &Path) -> Result<Plain<'static>> {
+    let file = File::open(file).context("open")?;
+    ensure!(file.metadata().context("stat")?.is_file(), "this is not a regular file");
+    stream(BufReader::with_capacity(1 << 16, file))
+}
+
+/// Decompresses an archive while it is read.
+///
+/// # Errors
+/// What read(2) reports; this is not an archive.
+pub fn stream<'a>(mut stream: impl BufRead + 'a) -> Result<Plain<'a>> {
+    let Some(format) = format(stream.fill_buf().context("read")?) else {
+        bail!("this is not a tar archive, neither plain nor compressed with gzip, xz or zstd")
+    };
+    Ok(match format {
+        Format::Plain => Box::new(stream),
+        Format::Gzip => Box::new(MultiGzDecoder::new(stream)),
+        Format::Xz => Box::new(XzReader::new(stream, true)),
+        Format::Zstd => Box::new(Zstd::new(stream)),
     })
 }
 
-/// A zstd file is a row of frames; the library decodes one at a time.
+/// Detects the format of an archive by its first 512 bytes.
+pub fn format(head: &[u8]) -> Option<Format> {
+    match head {
+        [0x1f, 0x8b, ..] => Some(Format::Gzip),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Format::Xz),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Format::Zstd),
+        head if head.get(TAR_MAGIC.0..).is_some_and(|head| head.starts_with(TAR_MAGIC.1)) => {
+            Some(Format::Plain)
+        }
+        // An archive without entries, as the layer of a build step that changes no file.
+        head if head.len() >= 512 && head[..512].iter().all(|byte| *byte == 0) => {
+            Some(Format::Plain)
+        }
+        _ => None,
+    }
+}
+
+/// A zstd file is a sequence of frames; the library decodes one at a time.
 struct Zstd<R> {
     file: R,
     frame: FrameDecoder,
@@ -45,7 +84,7 @@ impl<R: BufRead> Zstd<R> {
         Zstd { file, frame: FrameDecoder::new() }
     }
 
-    /// Goes on to the next frame with data in it, if there is one.
+    /// Goes on to the next frame with data, and returns whether there is one.
     fn next_frame(&mut self) -> io::Result<bool> {
         while !self.file.fill_buf()?.is_empty() {
             match self.frame.init(&mut self.file) {
@@ -62,7 +101,7 @@ impl<R: BufRead> Zstd<R> {
         Ok(false)
     }
 
-    /// Decodes until there is something to read; says no at the end of the file.
+    /// Decodes until there is something to read. Returns false at the end of the file.
     fn decode(&mut self) -> io::Result<bool> {
         while self.frame.can_collect() == 0 {
             if !self.frame.is_finished() {
@@ -87,8 +126,8 @@ impl<R: BufRead> Read for Zstd<R> {
 mod tests {
     use super::*;
 
-    /// `printf hello | zstd -c` and `printf ' world' | zstd -c`, and between them a frame that is
-    /// to be skipped.
+    /// `printf hello | zstd -c` and `printf ' world' | zstd -c`, and between them a frame that
+    /// is skipped.
     const FRAMES: &[&[u8]] = &[
         b"\x28\xb5\x2f\xfd\x20\x05\x29\x00\x00hello",
         b"\x50\x2a\x4d\x18\x02\x00\x00\x00zz",
@@ -111,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_is_refused() {
+    fn other_files_are_refused() {
         assert!(open(Path::new("/etc/passwd")).is_err());
         assert!(open(Path::new("/dev/null")).is_err());
     }

@@ -1,4 +1,4 @@
-//! The few files below /etc without which programs misbehave, and who the users are.
+//! The few files below /etc without which programs misbehave, and the users.
 
 use nix::unistd::{Gid, Uid, User};
 
@@ -38,8 +38,7 @@ pub fn add(plan: &mut Plan) {
     }
 }
 
-/// A prompt that shows which container one is in; for the shells that know these letters, which
-/// dash does not.
+/// The prompt shows the container's name, in the shells that know these letters; dash does not.
 const PROFILE: &str = r#"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 if [ "${BASH-}" ] || [ -e /bin/busybox ]; then PS1='\u@\h:\w\$ '; fi
@@ -65,7 +64,7 @@ pub fn accounts(plan: &mut Plan) {
     }
 }
 
-/// The homes of those who may log in, as paths in the tree: root's, and that of the user who
+/// Returns the homes of the users that may log in, as paths in the tree: root, and the user who
 /// builds.
 pub fn homes() -> Vec<String> {
     let user = caller().map(|user| user.home[1..].to_owned());
@@ -90,18 +89,18 @@ fn account_of(uid: Uid, gid: Gid) -> Account {
     Account { name, uid: uid.as_raw(), gid: gid.as_raw(), home }
 }
 
-/// It becomes part of a line and of a path.
+/// The name becomes part of a line and of a path.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', ':', '\n'])
 }
 
-/// Root, the caller, and those whom programs expect: nobody's number stands for all users unknown
-/// to a container.
+/// Root, the caller, and the users that programs expect: nobody's number stands for all users that
+/// a container does not know.
 fn accounts_of(caller: Option<Account>) -> Vec<Account> {
     let root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into() };
     let nobody =
         Account { name: "nobody".into(), uid: 65534, gid: 65534, home: "/nonexistent".into() };
-    // The account without rights that OpenSSH's server speaks to strangers with.
+    // OpenSSH's server talks to strangers as this user, who has no rights.
     let sshd = Account { name: "sshd".into(), uid: 74, gid: 74, home: "/run/sshd".into() };
     let is_nobody = caller
         .as_ref()

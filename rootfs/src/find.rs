@@ -1,38 +1,46 @@
 //! Where a program of this machine is, and where it belongs in a tree.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
-use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use common::Failure;
+use common::{Failure, printable};
 
 use crate::plan::Plan;
 
-/// An ordinary user's PATH often leaves out the last two.
-const SYSTEM: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+/// An ordinary user's PATH often lacks the last two.
+const SYSTEM: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
 
-/// A tool of the course: the system's own before what a user may have put in front of it.
+/// Finds a tool of the course: the system's own before one that a user may have put in front of it.
 pub fn tool(name: &str) -> Option<PathBuf> {
-    system_path().chain(user_path()).map(|dir| dir.join(name)).find(|file| is_program(file))
+    search(name, [SYSTEM.into(), user_path()])
 }
 
-/// A program that the user names: by a path, or by a name that stands for what the shell would run.
+/// Finds a program that the user names: by a path, or by a name as the shell would find it.
 pub fn program(name: &str) -> Option<PathBuf> {
-    let dirs: Box<dyn Iterator<Item = PathBuf>> = match name.contains('/') {
-        true => Box::new(iter::once(PathBuf::new())),
-        false => Box::new(user_path().chain(system_path())),
-    };
-    dirs.map(|dir| dir.join(name)).find(|file| is_program(file))
+    match name.contains('/') {
+        true => Some(PathBuf::from(name)).filter(|file| is_program(file)),
+        false => search(name, [user_path(), SYSTEM.into()]),
+    }
+}
+
+fn search(name: &str, paths: [OsString; 2]) -> Option<PathBuf> {
+    let found = paths.into_iter().filter_map(|path| which::which_in_global(name, Some(path)).ok());
+    found.flatten().find(|file| file.is_absolute() && is_program(file))
 }
 
 /// Plans the program that the option `--add` names.
+///
+/// # Errors
+/// There is no such program.
 pub fn add(plan: &mut Plan, name: &str) -> Result<()> {
     let Some(source) = program(name) else {
         let failure = Failure::new(format!(
-            "--add {name}: there is no such program that you may read and execute"
+            "--add {}: there is no such program that you may read and execute",
+            printable(name)
         ));
         return Err(failure
             .hint("give the path of a file, or a name that is found through PATH")
@@ -42,28 +50,24 @@ pub fn add(plan: &mut Plan, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The path in the tree: the directories of programs keep their names, all others become `usr/bin`.
+/// Returns the path in the tree: programs of a system stay in `sbin` or `bin`, all others get into
+/// `usr/bin`.
 pub fn place(source: &Path) -> Result<PathBuf> {
-    let name = source
-        .file_name()
-        .ok_or_else(|| Failure::usage(format!("{} names no file", source.display())))?;
+    let name = source.file_name().ok_or_else(|| {
+        Failure::usage(format!("{} is not the name of a file", printable(source)))
+    })?;
     let in_sbin = source.parent().is_some_and(|dir| dir.ends_with("sbin"));
     Ok(Path::new(if in_sbin { "usr/sbin" } else { "usr/bin" }).join(name))
 }
 
-/// It must be readable too, since it is to be copied.
+/// It must be readable, too, because it is copied.
 fn is_program(file: &Path) -> bool {
     let meta = File::open(file).and_then(|file| file.metadata());
     meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-fn system_path() -> impl Iterator<Item = PathBuf> {
-    SYSTEM.iter().map(PathBuf::from)
-}
-
-fn user_path() -> impl Iterator<Item = PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).filter(|dir| dir.is_absolute()).collect::<Vec<_>>().into_iter()
+fn user_path() -> OsString {
+    env::var_os("PATH").unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_no_program() {
+    fn a_directory_is_not_a_program() {
         assert_eq!(program("/usr"), None);
         assert_eq!(tool("no-such-tool"), None);
         assert!(tool("sh").is_some());

@@ -11,6 +11,9 @@ use crate::plan::Plan;
 use crate::{etc_files, find, terminfo};
 
 /// Plans a tree with as many of the tools as this machine has.
+///
+/// # Errors
+/// A tool cannot be placed in the tree.
 pub fn plan() -> Result<Plan> {
     let mut plan = Plan::default();
     layout(&mut plan);
@@ -30,8 +33,8 @@ pub fn plan() -> Result<Plan> {
     Ok(plan)
 }
 
-/// The directories of a small Linux system in today's layout, with everything of the system below
-/// `usr`.
+/// Plans the directories of a small Linux system in today's layout: every program and library is
+/// below `usr`.
 pub fn layout(plan: &mut Plan) {
     for name in ["bin", "sbin", "lib", "lib64"] {
         plan.dir(format!("usr/{name}"), 0o755);
@@ -44,7 +47,7 @@ pub fn layout(plan: &mut Plan) {
     plan.dir("var/tmp", 0o1777);
 }
 
-/// The directories that a container mounts something on, or that every program expects.
+/// Plans the directories that a container mounts something on, or that every program expects.
 pub fn standard_dirs(plan: &mut Plan) {
     for path in ["proc", "sys", "dev"] {
         plan.dir(path, 0o755);
@@ -52,7 +55,7 @@ pub fn standard_dirs(plan: &mut Plan) {
     plan.dir("tmp", 0o1777);
 }
 
-/// Some systems have a script where others have a program. It is of use if the tree has its
+/// Some systems have a script where others have a program. It runs only if the tree has its
 /// interpreter.
 fn runs(program: &Path) -> bool {
     match elf::format(program) {

@@ -1,47 +1,18 @@
-//! Builds the root filesystems of the course: a directory with all the files that a container is to
-//! see as its `/`.
-//!
-//! A build has two halves. The *plan* says what the tree shall hold; making it is cheap and changes
-//! nothing. Only when the plan differs from the one that the present tree was built from is a new
-//! tree *filled*, beside the old one, and put in its place when it is complete.
+//! Builds a root filesystem and prints its path. The library's map is at the head of `lib.rs`.
 
-// What the tree shall hold …
-mod busybox;
-mod etc_files;
-mod find;
-mod host;
-mod own;
-mod plan;
-mod ssh;
-mod ssh_keys;
-mod tarball;
-mod terminfo;
-
-// … how it is made …
-mod archive;
-mod decode;
-mod elf;
-mod fill;
-mod tree;
-
-// … and how it comes to its place, whole or not at all.
-mod manifest;
-mod mounts;
-mod place;
-mod publish;
-
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::env;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use common::Failure;
+use common::{Failure, printable};
 use nix::sys::stat::{Mode, umask};
-
-use place::Place;
-use plan::Plan;
+use rootfs::place::{self, Place};
+use rootfs::plan::Plan;
+use rootfs::unpack::SetIds;
+use rootfs::{fill, layers, own, owners, publish, remove, tarball};
 
 /// Build a root filesystem for the containers of the course, and print its path
 #[derive(Parser)]
@@ -51,7 +22,8 @@ struct Args {
     #[arg(value_enum, default_value_t)]
     kind: Kind,
 
-    /// The archive to unpack, with the kind tar
+    /// With the kind tar: the archive to unpack. With remove: the tree [default: all in
+    /// target/rootfs]
     #[arg(required_if_eq("kind", "tar"))]
     file: Option<PathBuf>,
 
@@ -60,61 +32,121 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
 
-    /// Adds one more program with its libraries, by its name or its path; may be given several
-    /// times
+    /// Adds one more program with its libraries, by its name or its path; repeatable
     #[arg(long, value_name = "PROGRAM")]
     add: Vec<String>,
 
-    /// Adds an ssh server (dropbear, else sshd) that lets in the key target/rootfs/ssh/id_ed25519
+    /// Adds an ssh server (dropbear, else sshd) that accepts the key target/rootfs/ssh/id_ed25519
     #[arg(long)]
     with_ssh: bool,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
 enum Kind {
     /// The tools of this machine that the course uses, with their libraries
     #[default]
     Host,
     /// One static program that is a shell and some 270 tools
     Busybox,
-    /// An archive, as an Alpine minirootfs or from `docker export`; plain, gz, xz or zst
+    /// An archive, such as an Alpine minirootfs or from `docker export`; plain, gz, xz or zst
     Tar,
+    /// An image, as from `docker save`: see `rootfs image --help`
+    Image,
+    /// Nothing: removes a tree, with what containers have left in it
+    Remove,
 }
 
 fn main() -> ExitCode {
+    if env::args_os().nth(1).is_some_and(|kind| kind == "image") {
+        return common::report(&image()).into();
+    }
     common::run(|args: Args| {
-        // The container's users are others than the one who builds: a private umask must not lock
-        // them out.
+        // Other users than the builder run the container: a private umask must not lock them out.
         umask(Mode::from_bits_truncate(0o022));
-        let (name, plan) = args.plan()?;
-        let place = Place::new(args.to.as_deref(), &name)?;
-        publish::publish(&place, &plan)?;
-        print(&place.tree)
+        match args.kind {
+            Kind::Remove => args.remove(),
+            _ => args.build(),
+        }
     })
 }
 
 impl Args {
-    /// The tree's usual name, and what it shall hold.
+    fn build(&self) -> Result<()> {
+        let (name, plan) = self.plan()?;
+        let recipe = plan.recipe();
+        let place = Place::new(self.to.as_deref(), &name)?;
+        if plan.has_archive() {
+            owners::enter_namespace()?;
+        }
+        let set_ids = if place.is_private() { SetIds::Keep } else { SetIds::Drop };
+        publish::publish(&place, &recipe, |draft| fill::fill(draft, &plan, set_ids))?;
+        rootfs::print_path(&place.tree)
+    }
+
+    /// Returns the tree's usual name, and what it must contain.
     fn plan(&self) -> Result<(String, Plan)> {
         let (name, mut plan) = match (self.kind, &self.file) {
-            (Kind::Host, None) => ("host".to_owned(), host::plan()?),
-            (Kind::Busybox, None) => ("busybox".to_owned(), busybox::plan()?),
+            (Kind::Host, None) => ("host".to_owned(), rootfs::host()?),
+            (Kind::Busybox, None) => ("busybox".to_owned(), rootfs::busybox()?),
             (Kind::Tar, Some(file)) => (tarball::name(file), tarball::plan(file)?),
-            _ => return Err(Failure::usage("FILE goes with the kind tar, and only with it").into()),
+            (Kind::Image, _) => {
+                return Err(Failure::usage("image must be the first argument").into());
+            }
+            _ => return Err(Failure::usage("FILE goes only with the kind tar").into()),
         };
         own::add(&mut plan)?;
-        self.add.iter().try_for_each(|name| find::add(&mut plan, name))?;
+        self.add.iter().try_for_each(|name| rootfs::add_program(&mut plan, name))?;
         if self.with_ssh {
-            ssh::add(&mut plan)?;
+            rootfs::add_ssh_server(&mut plan)?;
         }
         Ok((name, plan))
     }
+
+    fn remove(&self) -> Result<()> {
+        if self.to.is_some() || self.with_ssh || !self.add.is_empty() {
+            return Err(Failure::usage("remove takes the path of a tree and no option").into());
+        }
+        match &self.file {
+            Some(tree) => remove_tree(tree),
+            None => remove::remove(&place::base()?),
+        }
+    }
 }
 
-/// The path is the answer, and the only thing on standard output: `cd "$(rootfs)"`.
-fn print(tree: &Path) -> Result<()> {
-    let line = [tree.as_os_str().as_bytes(), b"\n"].concat();
-    io::stdout().write_all(&line).context("print the path of the tree")
+/// Removes a tree that this program has built, and the files beside it.
+fn remove_tree(tree: &Path) -> Result<()> {
+    let place = Place::new(Some(tree), "")?;
+    if !place.manifest.exists() {
+        let what = format!("this program did not build {}", printable(&place.tree));
+        return Err(Failure::new(what).hint("`rm -r` removes any directory").into());
+    }
+    let lock = place.lock()?;
+    remove::remove(&place.tree)?;
+    place.forget();
+    drop(lock);
+    // The last image with a layer takes it along.
+    layers::prune(&place::base()?)
+}
+
+/// Runs `rootfs-image` in the place of this program. It is a program of its own so that the steps
+/// are built without its libraries. Returns the error, if there is one.
+fn image() -> anyhow::Error {
+    let run = || -> Result<std::convert::Infallible> {
+        let exe = env::current_exe().context("find the path of this program")?;
+        let program = exe.with_file_name("rootfs-image");
+        if !program.is_file() {
+            let failure = Failure::new("rootfs-image is not built");
+            let hint =
+                "`cargo build --package rootfs-image` builds it; `make image FILE=…` does both";
+            return Err(failure.hint(hint).into());
+        }
+        let error = Command::new(&program).args(env::args_os().skip(2)).exec();
+        Err(error).with_context(|| format!("exec {}", printable(&program)))
+    };
+    match run() {
+        Err(error) => error,
+        Ok(never) => match never {},
+    }
 }
 
 #[cfg(test)]
@@ -123,12 +155,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn options_may_stand_on_either_side_of_the_kind() {
+    fn options_may_come_before_and_after_the_kind() {
         let args = Args::parse_from(["rootfs", "--add", "a", "busybox", "--add", "b"]);
         assert_eq!(args.add, ["a", "b"]);
     }

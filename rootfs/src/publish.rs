@@ -1,102 +1,122 @@
 //! Brings a tree to its place: complete, or not at all.
 //!
-//! A tree is built beside its place, and renamed when it is complete. Nothing else ever makes a
-//! tree appear, so that a build that is killed leaves only a draft, which the next one removes.
+//! A tree is built beside its place, and renamed when it is complete. Nothing else makes a tree
+//! appear, so that a build that is killed leaves only a draft, which the next build removes.
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use common::Failure;
+use common::{Failure, Operation, Tried, printable};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
-use crate::fill::fill;
+use crate::manifest::{Manifest, Recipe};
 use crate::place::Place;
-use crate::plan::Plan;
-use crate::{manifest, mounts, tree};
+use crate::{mounts, remove};
 
-/// Makes the tree what the plan says; does nothing if it is.
-pub fn publish(place: &Place, plan: &Plan) -> Result<()> {
-    let begin = manifest::begin(&plan.describe()?);
+/// Makes the tree what the recipe describes, and does nothing if the present one was built from the
+/// same. `build` fills an empty directory, and returns further files that the tree depends on.
+///
+/// # Errors
+/// What `build` reports; then the old tree stays. A directory that this program did not build is in
+/// the place; something is mounted in the old tree.
+pub fn publish(
+    place: &Place,
+    recipe: &Recipe,
+    build: impl FnOnce(&Path) -> Result<Vec<PathBuf>>,
+) -> Result<()> {
     refuse_foreign(place)?;
     let _lock = place.lock()?;
-    if manifest::is_current(place, &begin) {
+    if Manifest::read(place).is_some_and(|manifest| manifest.is_current(place, recipe)) {
         return Ok(());
     }
     mounts::refuse(&place.tree)?;
     let draft = Draft::new(&place.draft)?;
-    let libraries = fill(draft.0, plan)?;
-    let finished = manifest::finish(&begin, &libraries)?;
-    manifest::mark(place)?;
+    // Stamped first: a source that changes while the tree is built makes the next build differ.
+    let before = recipe.stamp(&[])?;
+    let more = build(draft.0)?;
+    Manifest::mark(place)?;
     put(draft.0, &place.tree)?;
-    manifest::write(place, &finished)?;
+    before.with(recipe.stamp(&more)?).write(place)?;
     draft.remove()
 }
 
-/// A slip in `--to` must not cost anyone a directory. The manifest comes before the tree: it is
-/// looked for after it.
+/// A slip in `--to` must not cost anyone a directory. The manifest is written before the tree is
+/// put in place, so it is looked for after the tree.
 fn refuse_foreign(place: &Place) -> Result<()> {
     if is_vacant(&place.tree)? || place.manifest.exists() {
         return Ok(());
     }
-    let failure = Failure::new(format!(
-        "{} is there, and was not built by this program",
-        place.tree.display()
-    ));
-    Err(failure.hint("name another directory with --to, or remove this one first").into())
+    let what = format!("{} exists, and this program did not build it", printable(&place.tree));
+    Err(Failure::new(what)
+        .hint("choose another directory with --to, or remove this one first")
+        .into())
 }
 
 fn is_vacant(path: &Path) -> Result<bool> {
     match fs::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(error).with_context(|| format!("look into {}", path.display())),
+        Err(error) => Err(error).with_context(|| format!("read directory {}", printable(path))),
     }
 }
 
-/// Puts the finished tree into its place; what was there is then where the draft was.
+/// Puts the finished tree into its place; the old one is then where the draft was.
 fn put(draft: &Path, tree: &Path) -> Result<()> {
     let exchange = renameat2(AT_FDCWD, draft, AT_FDCWD, tree, RenameFlags::RENAME_EXCHANGE);
     let done = match exchange {
         Err(Errno::ENOENT) => fs::rename(draft, tree),
         // Not every filesystem can exchange. Then there is no tree at all for a moment.
         Err(Errno::EINVAL | Errno::ENOSYS) => {
-            tree::remove(tree).and_then(|()| fs::rename(draft, tree))
+            remove::remove(tree)?;
+            fs::rename(draft, tree)
         }
         done => done.map_err(io::Error::from),
     };
-    done.with_context(|| format!("rename {} to {}", draft.display(), tree.display()))
+    done.with_context(|| format!("rename {} to {}", printable(draft), printable(tree)))
 }
 
-/// The tree that is being built; it goes when the build fails.
+/// The tree that is being built; it is removed when the build fails.
 struct Draft<'a>(&'a Path);
 
 impl<'a> Draft<'a> {
-    /// Under the lock nobody else builds here, so that a draft that is there belongs to a dead
-    /// build.
+    /// Only one build at a time has the lock, so a draft that exists belongs to a dead build.
     fn new(path: &'a Path) -> Result<Self> {
         let draft = Draft(path);
         draft.remove()?;
-        fs::create_dir(path).with_context(|| format!("make directory {}", path.display()))?;
+        remove::create_directory(path, 0o755)
+            .tried(Operation::BuildTree, format_args!("make directory {}", printable(path)))?;
         Ok(draft)
     }
 
+    /// Removes it. What takes more rights is moved aside: it must not stop a build.
     fn remove(&self) -> Result<()> {
-        mounts::refuse(self.0)?;
-        if let Err(error) = tree::remove(self.0) {
-            let failure = Failure::new(format!("remove {}: {error}", self.0.display()));
-            return Err(failure
-                .hint(format!("remove it by hand: sudo rm -rf {}", self.0.display()))
-                .into());
+        let Err(error) = remove::remove(self.0) else { return Ok(()) };
+        let Some(aside) = vacant_name(self.0) else { return Err(error) };
+        if fs::rename(self.0, &aside).is_err() {
+            return Err(error);
         }
+        common::warn(&error, &format!("it stays as {}", printable(&aside)));
         Ok(())
     }
 }
 
+/// `.host.draft.1` and so on: the first that is free.
+fn vacant_name(path: &Path) -> Option<PathBuf> {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    (1..100).map(name).find(|name| fs::symlink_metadata(name).is_err())
+}
+
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        let _ = self.remove();
+        if fs::symlink_metadata(self.0).is_ok() {
+            let _ = self.remove();
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! The option `--with-ssh`: a server, its own key, and the key of the one whom it lets in.
+//! The option `--with-ssh`: a server, its own key, and the key that it accepts.
 //!
 //! Start it inside with `dropbear -F -E -s -R -p 22`, or with `/usr/sbin/sshd -D -e`. An ordinary
-//! user takes a port above 1023.
+//! user needs a port above 1023.
 
 use std::path::Path;
 
@@ -13,6 +13,9 @@ use crate::ssh_keys::{Keys, Maker, keys};
 use crate::{etc_files, find};
 
 /// Plans the server that this machine has.
+///
+/// # Errors
+/// There is no server; a key cannot be made.
 pub fn add(plan: &mut Plan) -> Result<()> {
     let keys = match (find::tool("dropbear"), find::tool("sshd")) {
         (Some(dropbear), _) => dropbear_server(plan, &dropbear)?,
@@ -47,12 +50,12 @@ fn openssh_server(plan: &mut Plan, sshd: &Path) -> Result<Keys> {
     plan.dir("run/sshd", 0o755);
     plan.copy("etc/ssh/ssh_host_ed25519_key", 0o600, &keys.host);
     plan.text("etc/ssh/sshd_config", 0o644, "UsePAM no\nPasswordAuthentication no\n");
-    // No password fits `*`; an account with `!` would be closed to keys as well.
+    // No password matches `*`; an account with `!` would refuse keys as well.
     plan.text("etc/shadow", 0o600, "root:*:::::::\nsshd:*:::::::\n");
     Ok(keys)
 }
 
-/// Both servers refuse a key that others than its owner could have put there.
+/// Both servers refuse a key that another user could have put there.
 fn authorize(plan: &mut Plan, key: &Path) {
     for home in etc_files::homes() {
         plan.dir(format!("{home}/.ssh"), 0o700);

@@ -1,16 +1,15 @@
-//! The keys for ssh: made once, beside the trees, so that a new tree has the keys that its users
-//! know.
+//! The keys for ssh: made once, beside the trees, so that ssh knows a new tree by its old key.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use common::Failure;
+use common::{Failure, printable};
 
 use crate::{find, place};
 
-/// Who logs in, and with whom they speak.
+/// The keys of both sides.
 pub struct Keys {
     /// What goes into authorized_keys.
     pub client_public: PathBuf,
@@ -25,11 +24,11 @@ pub enum Maker {
     Dropbear,
 }
 
-/// The keys, which are made if they are not there: the server's with `server`, the client's for the
-/// usual `ssh`.
+/// Returns the keys, which are made if they do not exist: the server's by `server`, the client's
+/// for the usual `ssh`.
 pub fn keys(server: Maker) -> Result<Keys> {
-    let dir = place::base()?.join("ssh");
-    place::make_dir(&dir)?;
+    let dir = place::private_base()?.join("ssh");
+    place::create_private(&dir)?;
     let _lock = place::lock(&dir.join(".lock"))?;
     let client = dir.join("id_ed25519");
     let host = dir.join(match server {
@@ -44,8 +43,8 @@ pub fn keys(server: Maker) -> Result<Keys> {
     Ok(Keys { client_public: public(&client), host })
 }
 
-/// Makes a pair unless it is there. The private key comes to its place last: where it is, its
-/// public one is as well.
+/// Makes a pair unless it exists. The private key gets to its place last: then its public key is
+/// there as well.
 fn ensure(key: &Path, maker: Maker) -> Result<()> {
     if key.is_file() && public(key).is_file() {
         return Ok(());
@@ -67,15 +66,15 @@ fn openssh_pair(key: &Path) -> Result<()> {
     Ok(())
 }
 
-/// dropbearkey tells the public key in passing.
+/// dropbearkey prints the public key among other lines.
 fn dropbear_pair(key: &Path) -> Result<()> {
-    let told = run("dropbearkey", &["-t", "ed25519", "-f"], key)?;
-    let line = told
+    let output = run("dropbearkey", &["-t", "ed25519", "-f"], key)?;
+    let line = output
         .lines()
         .find(|line| line.starts_with("ssh-"))
-        .context("dropbearkey told no public key")?;
+        .context("dropbearkey printed no public key")?;
     fs::write(public(key), format!("{line}\n"))
-        .with_context(|| format!("write {}", public(key).display()))
+        .with_context(|| format!("write {}", printable(&public(key))))
 }
 
 fn run(program: &str, args: &[&str], file: &Path) -> Result<String> {
@@ -88,11 +87,11 @@ fn run(program: &str, args: &[&str], file: &Path) -> Result<String> {
         .output()
         .with_context(|| format!("run {program}"))?;
     if !done.status.success() {
-        let told = String::from_utf8_lossy(&done.stderr);
+        let stderr = String::from_utf8_lossy(&done.stderr);
         return Err(Failure::new(format!(
             "{program} made no key in {}: {}",
-            file.display(),
-            told.trim()
+            printable(&file),
+            printable(stderr.trim())
         ))
         .into());
     }
@@ -100,7 +99,7 @@ fn run(program: &str, args: &[&str], file: &Path) -> Result<String> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
+    fs::rename(from, to).with_context(|| format!("rename {} to {}", printable(from), printable(to)))
 }
 
 fn public(key: &Path) -> PathBuf {

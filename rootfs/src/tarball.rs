@@ -3,28 +3,35 @@
 use std::path::{Path, absolute};
 
 use anyhow::{Context, Result};
+use common::printable;
 
 use crate::host;
 use crate::plan::Plan;
 
 /// Plans a tree from the archive, and the directories that a container needs where the archive
 /// lacks them.
+///
+/// # Errors
+/// What getcwd(2) reports.
 pub fn plan(file: &Path) -> Result<Plan> {
-    let file = absolute(file).with_context(|| format!("find the path of {}", file.display()))?;
+    let file = absolute(file).with_context(|| format!("find {}", printable(file)))?;
     let mut plan = Plan::default();
     plan.archive(&file);
     host::standard_dirs(&mut plan);
     Ok(plan)
 }
 
-/// The name of the tree: the archive's, without what names its format.
+/// Returns the name of the tree: the archive's, without the parts that name its format.
 pub fn name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let formats = [".tgz", ".txz", ".tzst", ".gz", ".xz", ".zst"];
     let name = formats.iter().find_map(|format| name.strip_suffix(format)).unwrap_or(&name);
     match name.strip_suffix(".tar").unwrap_or(name) {
-        // These names are taken by the other kinds, and by the keys.
+        // The other kinds, the keys and the layers of images have these names; a hidden name could
+        // be that of a file beside a tree.
         taken @ ("" | "host" | "busybox" | "ssh") => format!("{taken}-tar"),
+        taken if taken.starts_with("layers") => format!("tar-{taken}"),
+        hidden if hidden.starts_with('.') => format!("tar{hidden}"),
         name => name.to_owned(),
     }
 }
@@ -46,6 +53,8 @@ mod tests {
     #[test]
     fn an_archive_cannot_take_the_place_of_another_kind() {
         assert_eq!(name(Path::new("host.tar.xz")), "host-tar");
+        assert_eq!(name(Path::new("layers")), "tar-layers");
+        assert_eq!(name(Path::new(".host.draft")), "tar.host.draft");
         assert_eq!(name(Path::new("/")), "-tar");
     }
 }

@@ -1,4 +1,4 @@
-//! What full-screen programs (top, less, vi) must know about the terminal that they run in.
+//! What full-screen programs (top, less, vi) must know about their terminal.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -18,7 +18,7 @@ const TERMINALS: [&str; 9] = [
     "xterm-256color",
 ];
 
-/// Plans the descriptions of the usual terminals, and of the one that this program runs in.
+/// Plans the descriptions of the usual terminals, and of the terminal that this program runs in.
 pub fn add(plan: &mut Plan) {
     let own = env::var("TERM").ok().filter(|name| is_name(name));
     let names: BTreeSet<String> = TERMINALS.iter().map(ToString::to_string).chain(own).collect();
@@ -36,7 +36,7 @@ fn find(name: &str) -> Option<PathBuf> {
     dirs.map(|dir| dir.join(entry(name))).find(|file| file.is_file())
 }
 
-/// A description lies in a directory named for its first letter.
+/// A description is in a directory named after its first letter.
 fn entry(name: &str) -> String {
     format!("{}/{name}", &name[..1])
 }

@@ -1,40 +1,40 @@
-//! A root filesystem that is being filled: every path is resolved as a process inside would resolve
+//! A root filesystem that is being filled. Every path is resolved as a process inside would resolve
 //! it.
 //!
 //! A tree may come from an archive of unknown origin, and a link in it (`etc -> /home/me`) must
 //! lead to the tree's own /home/me, not to this machine's. openat2(2) with RESOLVE_IN_ROOT walks a
-//! path as if the tree were `/`; what is found is then acted upon through its descriptor, never
-//! again through a path.
+//! path as if the tree were `/`. What it finds is then used through its descriptor, never again
+//! through a path.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use common::{Operation, Tried, printable};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
-/// What would be run with its owner's rights: setuid and setgid. A tree belongs to the user who
-/// builds it, so that inside such a file would give that user's rights to everybody.
-pub const SET_ID_BITS: u32 = 0o6000;
+use crate::elf;
 
 /// A directory, and what was copied into it so far.
 pub struct Tree {
     root: OwnedFd,
-    /// Where a file of this machine (its device, inode and mode) lies in the tree.
+    /// Where a file of this machine (its device, inode and mode) is in the tree.
     copied: HashMap<(u64, u64, u32), PathBuf>,
 }
 
 impl Tree {
+    /// Opens the directory that is to be filled.
     pub fn open(root: &Path) -> Result<Tree> {
         let root = open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-            .with_context(|| format!("open {}", root.display()))?;
+            .with_context(|| format!("open {}", printable(root)))?;
         Ok(Tree { root, copied: HashMap::new() })
     }
 
@@ -43,29 +43,28 @@ impl Tree {
         self.resolve(path, OFlag::O_PATH).is_ok()
     }
 
-    /// Makes a directory, with all those above it, unless it is there.
+    /// Makes a directory and those above it, unless they exist.
     pub fn dir(&self, path: &Path, mode: u32) -> Result<()> {
         if self.has(path) {
             return Ok(());
         }
         let (parent, name) = self.parent(path)?;
         mkdirat(&parent, name, Mode::from_bits_truncate(0o755))
-            .with_context(|| told("make directory", path))?;
-        // mkdir(2) leaves out the bits of the umask, and the sticky bit with them.
+            .tried(Operation::BuildTree, words("make directory", path))?;
+        // mkdir(2) leaves out the bits of the umask, and the sticky bit.
         self.chmod(path, mode)
     }
 
-    /// Changes the mode of a directory.
-    pub fn chmod(&self, path: &Path, mode: u32) -> Result<()> {
+    fn chmod(&self, path: &Path, mode: u32) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         fchmodat(&parent, name, Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
-            .with_context(|| told("change the mode of", path))
+            .with_context(|| words("change the mode of", path))
     }
 
-    /// Makes a symbolic link in place of whatever is there.
+    /// Makes a symbolic link, which replaces whatever is there.
     pub fn link(&self, path: &Path, target: &Path) -> Result<()> {
         let (parent, name) = self.vacant(path)?;
-        symlinkat(target, &parent, name).with_context(|| told("make link", path))
+        symlinkat(target, &parent, name).tried(Operation::CreateLink, words("make link", path))
     }
 
     /// Writes a file, unless there is one.
@@ -76,32 +75,39 @@ impl Tree {
         let (parent, name) = self.vacant(path)?;
         create(&parent, name, mode)
             .and_then(|mut file| file.write_all(text.as_bytes()))
-            .with_context(|| told("write", path))
+            .tried(Operation::BuildTree, words("write", path))
     }
 
-    /// Copies a file of this machine in place of whatever is there; with its own mode, if none is
-    /// given.
+    /// Copies a file of this machine, which replaces whatever is there; with its own mode, if none
+    /// is given.
     pub fn copy(&mut self, path: &Path, source: &Path, mode: Option<u32>) -> Result<()> {
-        let mut file = File::open(source).with_context(|| format!("open {}", source.display()))?;
-        let meta = file.metadata().with_context(|| format!("look at {}", source.display()))?;
-        if !meta.is_file() {
-            bail!("{} is not a file", source.display());
-        }
+        let mut file = open_source(source)?;
+        let meta = file.metadata().with_context(|| format!("read {}", printable(source)))?;
         let mode = mode.unwrap_or(meta.permissions().mode()) & 0o777;
         let (parent, name) = self.vacant(path)?;
         let id = (meta.dev(), meta.ino(), mode);
         if let Some(copy) = self.copied.get(&id).filter(|copy| *copy != path) {
-            // Some systems have one large program with a hundred names; here it is stored once as
-            // well.
-            return self.hard_link(copy, &parent, name).with_context(|| told("link", path));
+            // Some systems have one large program with a hundred names; the tree stores it once, too.
+            let linked = self.hard_link(copy, &parent, name);
+            return linked.tried(Operation::CreateLink, words("link", path));
         }
         create(&parent, name, mode)
             .and_then(|mut copy| io::copy(&mut file, &mut copy))
-            .with_context(|| {
-                format!("copy {} to /{} in the tree", source.display(), path.display())
-            })?;
+            .tried(Operation::BuildTree, from_to(source, path))?;
         self.copied.insert(id, path.into());
         Ok(())
+    }
+
+    /// Copies what is loaded of a program; of any other file, all of it.
+    pub fn copy_loaded(&mut self, path: &Path, source: &Path) -> Result<()> {
+        let file = open_source(source)?;
+        let Some(bytes) = elf::loaded(&file) else { return self.copy(path, source, None) };
+        let mode = file.metadata().map(|meta| meta.permissions().mode() & 0o777);
+        let mode = mode.with_context(|| format!("read {}", printable(source)))?;
+        let (parent, name) = self.vacant(path)?;
+        create(&parent, name, mode)
+            .and_then(|mut copy| copy.write_all(&bytes))
+            .tried(Operation::BuildTree, from_to(source, path))
     }
 
     fn hard_link(&self, copy: &Path, parent: &OwnedFd, name: &OsStr) -> Result<()> {
@@ -114,18 +120,18 @@ impl Tree {
         let (parent, name) = self.parent(path)?;
         match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok((parent, name)),
-            Err(errno) => Err(errno).with_context(|| told("replace", path)),
+            Err(errno) => Err(errno).with_context(|| words("replace", path)),
         }
     }
 
     /// The directory that holds the path's last name, which is made if need be, and that name.
     fn parent<'a>(&self, path: &'a Path) -> Result<(OwnedFd, &'a OsStr)> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            bail!("/{} names nothing in the tree", path.display());
+            bail!("/{} is the tree itself", printable(path));
         };
         self.dir(parent, 0o755)?;
         let parent = self.resolve(parent, OFlag::O_PATH | OFlag::O_DIRECTORY);
-        Ok((parent.with_context(|| told("find the directory of", path))?, name))
+        Ok((parent.with_context(|| words("find the directory of", path))?, name))
     }
 
     fn resolve(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
@@ -134,7 +140,7 @@ impl Tree {
             OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
         loop {
             match openat2(&self.root, path, how) {
-                // Something was renamed on this machine while the kernel walked a `..`: it cannot
+                // Something was renamed on this machine while the kernel followed a `..`: it cannot
                 // vouch for the result.
                 Err(Errno::EAGAIN) => continue,
                 done => return done,
@@ -151,21 +157,25 @@ fn create(parent: &OwnedFd, name: &OsStr, mode: u32) -> io::Result<File> {
     Ok(File::from(file))
 }
 
-fn told(what: &str, path: &Path) -> String {
-    format!("{what} /{} in the tree", path.display())
+fn open_source(source: &Path) -> Result<File> {
+    let file = File::open(source).with_context(|| format!("open {}", printable(source)))?;
+    let is_file = file.metadata().is_ok_and(|meta| meta.is_file());
+    ensure!(is_file, "{} is not a file", printable(source));
+    Ok(file)
 }
 
-/// Removes a directory and all that is in it; that there is none is fine.
-pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
+fn words(what: &str, path: &Path) -> String {
+    format!("{what} /{} in the tree", printable(path))
+}
+
+fn from_to(source: &Path, path: &Path) -> String {
+    format!("copy {} to /{} in the tree", printable(source), printable(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -173,7 +183,7 @@ mod tests {
         let (outside, inside) = (tempfile::tempdir()?, tempfile::tempdir()?);
         symlink(outside.path(), inside.path().join("etc"))?;
         let tree = Tree::open(inside.path())?;
-        // There is no such directory inside, and none is made outside.
+        // The directory does not exist inside, and none is made outside.
         assert!(tree.text(Path::new("etc/passwd"), 0o644, "root").is_err());
         assert_eq!(fs::read_dir(outside.path())?.count(), 0);
         symlink("/", inside.path().join("up"))?;
@@ -183,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_takes_the_place_of_a_link_and_leaves_its_target() -> Result<()> {
+    fn a_file_replaces_a_link_and_not_its_target() -> Result<()> {
         let dir = tempfile::tempdir()?;
         let victim = dir.path().join("victim");
         fs::write(&victim, "untouched")?;

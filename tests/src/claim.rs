@@ -129,6 +129,9 @@ pub const NOT_ROOT: &str = "the tests were not started by root";
 /// Whether tests can run as `identity` here.
 pub(crate) fn can_be(identity: Identity) -> Result<()> {
     static ANSWERS: [OnceLock<Result<(), String>>; 2] = [const { OnceLock::new() }; 2];
+    if identity == Identity::Root && report::only_user() {
+        return crate::skip(format!("{}=user: the code is a stranger's", report::ONLY));
+    }
     if identity == Identity::Root && !geteuid().is_root() {
         return crate::skip(NOT_ROOT);
     }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -14,12 +14,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use crate::child::Child;
 use crate::evidence::{Event, Expect, Log};
-use crate::host::{Host, HostPath, Identity, Needs, Setting};
+use crate::host::{Host, HostPath, Identity, Needs, ORDINARY_USER, Setting};
 use crate::paths::{self, STEPS};
 use crate::process::{Process, pidfd_open, wait_until};
+use crate::report;
 
 /// Nothing here takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -149,8 +151,11 @@ fn help(number: usize) -> Result<String> {
         return Ok(help.clone());
     }
     let _guard = paths::no_fork();
-    let output =
-        Command::new(paths::binary(STEPS[index])?).arg("--help").output().context("--help")?;
+    let mut step = Command::new(paths::binary(STEPS[index])?);
+    if report::only_user() && geteuid().is_root() {
+        step.uid(ORDINARY_USER).gid(ORDINARY_USER);
+    }
+    let output = step.arg("--help").output().context("--help")?;
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     known.insert(number, help.clone());
     Ok(help)

@@ -20,6 +20,14 @@ pub const REPORT: &str = "HARNESS_REPORT";
 /// machines that try the same binaries as one that has seen it.
 const BEFORE: &str = "HARNESS_BEFORE";
 
+/// In the environment as `user`: nothing of a step is run as root, because its code is a stranger's
+/// and could forge what is reported here.
+pub(crate) const ONLY: &str = "HARNESS_ONLY";
+
+pub(crate) fn only_user() -> bool {
+    std::env::var(ONLY).is_ok_and(|only| only == "user")
+}
+
 /// What one claim came to.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ClaimReport {

@@ -40,8 +40,25 @@ progress: tried
 course: $(PRACTICE)
 	@$(PRACTICE) commit $(call option,$(value COMMIT))
 
+# What the learner wrote, for whoever grades it.
+hand-in: $(PRACTICE)
+	@mkdir -p target && $(PRACTICE) hand-in $(or $(TO),target/hand-in.tar)
+
+# Students' trees or archives, judged in containers of step 09. TREE='hand-ins/*' for many.
+grade: build
+	@$(PRACTICE) grade $(TREE) $(call option,$(value JSON),--json)
+
+# Each exercise is one: it takes out what it says, the claims notice, and the way back leads back. QUICK=1: a few of them.
+EXERCISES ?= $(if $(QUICK),03 02-pid/no-request 06-mount/pivot,all)
+test-practice: build
+	@EXERCISES="$(EXERCISES)" cargo test --quiet --package practice
+
 # Whether an exercise of chapter $* is open (its claims are then shown one by one), and a line for those that judge everything.
 practising = [ -x $(PRACTICE) ] && $(PRACTICE) status --quiet '$*'
 say_open   = if [ -x $(PRACTICE) ]; then $(PRACTICE) status | sed 's/^/Note: /' >&2; fi
 
-.PHONY: FORCE tried progress course
+# For what shows the course: goes to the course's version of the tree while the learner's is another.
+go_to_course = if [ -x $(PRACTICE) ] && $(PRACTICE) status --quiet; then \
+    rm -rf target/original && $(PRACTICE) original target/original && cd target/original; fi
+
+.PHONY: FORCE tried progress course hand-in grade test-practice

@@ -131,13 +131,12 @@ pub const COMPLETE: &[Row] = &[
         "`namei -l SRC` shows each directory on the way. The container's root may be another user outside, and needs x \
          on all of them: `chmod o+x DIRECTORY`",
     ),
-    row!(
+    check!(
         "volume-file-and-directory",
         [OpenVolume, Bind],
-        [ENOTDIR],
+        [ENOTDIR, EINVAL],
         [],
-        "a directory can be mounted on a directory only, and a file on a file",
-        "make DST what SRC is: `mkdir -p ROOTFS/DST`, or `touch ROOTFS/DST`",
+        "SRC and DST must both be directories, or neither: `mkdir -p ROOTFS/DST`, or `touch ROOTFS/DST`",
     ),
     row!(
         "workdir-absent",

@@ -1,5 +1,6 @@
 //! Requests to the kernel's network configuration, one function each (rtnetlink(7)).
 
+use std::io;
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
@@ -32,7 +33,12 @@ const ANSWER: usize = 8192;
 impl Netlink {
     /// Connects to the namespace that this process is in now.
     pub fn connect() -> Result<Netlink> {
-        Socket::new(NETLINK_ROUTE).map(Netlink).tried(Operation::OpenNetlink, "socket AF_NETLINK")
+        let connect = || -> io::Result<Netlink> {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind_auto()?; // strace(1) decodes the messages of a socket with an address
+            Ok(Netlink(socket))
+        };
+        connect().tried(Operation::OpenNetlink, "socket AF_NETLINK")
     }
 
     /// Returns whether this process may change anything.

@@ -1,7 +1,7 @@
 //! How each row of the table is provoked: a script for sh(1), run on a host of its own, that ends
 //! as the program does which prints the hint.
 //!
-//! What another machine would answer is answered by the program `refuse`. What it would show is
+//! What another machine would answer is answered by the program `inject-errno`. What it would show is
 //! mounted over what this one shows: the table believes the kernel's files only, so such a file is
 //! one of the kernel's too.
 

@@ -61,10 +61,9 @@ fn write(course: &mut Course, chapter: &Chapter, exercise: &Exercise) -> Result<
         });
     }
     let places = exercise.places(&chapter.step);
-    let root = Path::new("steps").join(&chapter.step).join("src/lib.rs");
-    let root = if course.top.join(&root).exists() { root } else { main };
     let mut files: Vec<PathBuf> = places.iter().map(|(path, _)| path.clone()).collect();
-    files.push(root.clone());
+    let roots: Vec<PathBuf> = files.iter().map(|path| root_of(path, &chapter.step)).collect();
+    files.extend_from_slice(&roots);
     files.sort();
     files.dedup();
     course.begin(chapter, exercise, files.clone(), |course| {
@@ -73,11 +72,18 @@ fn write(course: &mut Course, chapter: &Chapter, exercise: &Exercise) -> Result<
             let functions: Vec<&str> =
                 places.iter().filter(|(file, _)| file == path).map(|(_, name)| *name).collect();
             let text = hollow_file(course, chapter, exercise, path, &functions)?;
-            let text = if *path == root { hollow::with_allowance(&text)? } else { text };
+            let text = if roots.contains(path) { hollow::with_allowance(&text)? } else { text };
             replaced.push((path.clone(), text));
         }
         Ok(replaced)
     })
+}
+
+/// The file of the crate in which the compiler is told to keep quiet: a program is its own.
+fn root_of(path: &Path, step: &str) -> PathBuf {
+    let source = Path::new("steps").join(step).join("src");
+    let program = path == source.join("main.rs") || path.starts_with(source.join("bin"));
+    if program { path.to_owned() } else { source.join("lib.rs") }
 }
 
 fn hollow_file(

@@ -178,7 +178,7 @@ fn lines_of(child: &mut Child) -> Result<Receiver<String>> {
 }
 
 /// One line of the harness.
-fn parse(line: &str) -> Result<Judged> {
+pub fn parse(line: &str) -> Result<Judged> {
     let value: Value = serde_json::from_str(line).context("not a line of the harness")?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let commands = value["events"].as_array().into_iter().flatten();

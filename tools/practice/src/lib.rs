@@ -8,6 +8,7 @@
 //! - [`course`]: the learner's tree between the two
 //! - [`begin`], [`check`], [`help`], [`watch`], [`progress`]: the commands
 //! - [`judge`], [`processes`]: the harness, and that nothing it starts is left
+//! - [`grade`]: students' trees, judged
 //! - [`page`]: "Your turn" in the book
 
 pub mod begin;
@@ -15,6 +16,7 @@ pub mod check;
 pub mod course;
 pub mod declaration;
 pub mod git;
+pub mod grade;
 pub mod help;
 pub mod hollow;
 pub mod judge;

@@ -92,6 +92,19 @@ enum Action {
         /// An empty directory
         directory: std::path::PathBuf,
     },
+    /// Judge students' trees: directories, or archives of them
+    Grade {
+        /// What they handed in
+        trees: Vec<std::path::PathBuf>,
+        /// Where the report goes
+        #[arg(long)]
+        json: Option<std::path::PathBuf>,
+    },
+    /// Write the steps of this tree to an archive
+    HandIn {
+        /// A name that ends in .tar
+        archive: std::path::PathBuf,
+    },
     /// Print the page section of a chapter
     Page {
         /// Chapter
@@ -133,6 +146,15 @@ fn run(action: Action) -> Result<ExitCode> {
             let course = Course::open()?;
             std::fs::create_dir_all(&directory)?;
             course.git.export(&course.commit()?, &directory)?;
+        }
+        Action::Grade { trees, json } => {
+            let all = practice::grade::grade(&Course::open()?, &trees, json.as_deref())?;
+            return Ok(ExitCode::from(u8::from(!all)));
+        }
+        Action::HandIn { archive } => {
+            let top = std::env::current_dir()?;
+            let count = practice::grade::hand_in::write(&top, &top.join(&archive))?;
+            println!("{}: {count} files of your steps", archive.display());
         }
         Action::Page { chapter } => print!("{}", page::section(&page::chapter(&chapter)?)),
     }

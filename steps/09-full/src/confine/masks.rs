@@ -59,8 +59,7 @@ pub fn cover(root: &Root, ids: &Ids) -> Result<()> {
     if let Some(last) = last.filter(|_| owners::outside(&ids.gids, 0).is_some()) {
         write(root, PING_GROUPS, &format!("0 {last}"))?;
     }
-    let empty = empty_directory()?;
-    HIDDEN.iter().try_for_each(|path| hide(root, path, &empty))?;
+    hide_all(root)?;
     READ_ONLY.iter().try_for_each(|path| make_read_only(root, path))
 }
 
@@ -89,13 +88,25 @@ fn empty_directory() -> Result<OwnedFd> {
 }
 
 /// A directory becomes empty, a file becomes /dev/null. What is missing needs no hiding.
-fn hide(root: &Root, path: &str, empty: &OwnedFd) -> Result<()> {
-    let Some(file) = find(root, path)? else { return Ok(()) };
-    let mode = fstat(&file).with_context(|| format!("stat /{path}"))?.st_mode;
-    let directory = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
-    let cover =
-        if directory { mnt::copy_mount(empty, "") } else { mnt::copy_mount(CWD, "/dev/null") };
-    root.place(cover.tried(Operation::Bind, format_args!("hide /{path}"))?, path)
+fn hide_all(root: &Root) -> Result<()> {
+    let mut directories = Vec::new();
+    for path in HIDDEN {
+        let Some(file) = find(root, path)? else { continue };
+        let mode = fstat(&file).with_context(|| format!("stat /{path}"))?.st_mode;
+        if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR {
+            directories.push(path);
+        } else {
+            let null = mnt::copy_mount(CWD, "/dev/null");
+            root.place(null.tried(Operation::Bind, format_args!("hide /{path}"))?, path)?;
+        }
+    }
+    let Some(last) = directories.pop() else { return Ok(()) };
+    let empty = empty_directory()?;
+    for path in directories {
+        let copy = mnt::copy_mount(&empty, "");
+        root.place(copy.tried(Operation::Bind, format_args!("hide /{path}"))?, path)?;
+    }
+    root.place(empty, last) // a mount that is attached nowhere costs a millisecond to let go of
 }
 
 fn make_read_only(root: &Root, path: &str) -> Result<()> {

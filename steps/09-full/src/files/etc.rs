@@ -1,10 +1,9 @@
-//! /etc/hosts and /etc/hostname: the container knows its own name and address. They are mounted from
-//! a tmpfs, so that the root filesystem stays as it is.
+//! /etc/hosts and /etc/hostname: the container knows its own name and address. They are mounted, so
+//! that the root filesystem stays as it is.
 
 use std::fs::File;
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
 use common::{Operation, Tried};
@@ -12,10 +11,7 @@ use mnt::Root;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
-use nix::unistd::gethostname;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-};
+use nix::unistd::{UnlinkatFlags, gethostname, unlinkat};
 
 /// The container's part: mounts the files, where the root filesystem has files of these names.
 pub fn mount(address: Ipv4Addr, root: &Root) -> Result<()> {
@@ -23,28 +19,23 @@ pub fn mount(address: Ipv4Addr, root: &Root) -> Result<()> {
     let name = name.to_string_lossy();
     let hosts = format!("127.0.0.1\tlocalhost\n::1\tlocalhost\n{address}\t{name}\n");
     let files = [("etc/hosts", hosts), ("etc/hostname", format!("{name}\n"))];
-    let tmpfs = new_tmpfs().tried(Operation::Mount, "mount a tmpfs for /etc/hosts")?;
-    files.iter().try_for_each(|(path, content)| place(&tmpfs, path, content, root))
+    files.iter().try_for_each(|(path, content)| place(root, path, content))
 }
 
-fn place(tmpfs: &OwnedFd, path: &str, content: &str, root: &Root) -> Result<()> {
+/// The file is made in the tmpfs on /dev, and its name there is gone as soon as it is mounted. A
+/// tmpfs for it alone would cost a millisecond when it is let go of.
+fn place(root: &Root, path: &str, content: &str) -> Result<()> {
     match root.resolve(path) {
         // An image without the file, or with a link to what it does not have.
         Err(error) if common::errno(&error) == Some(Errno::ENOENT) => return Ok(()),
         result => result?,
     };
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let (dev, name) = (root.resolve("dev")?, path.rsplit('/').next().unwrap_or(path));
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    let mode = Mode::from_bits_truncate(0o644);
-    let file = openat(tmpfs, name, flags, mode).with_context(|| format!("create {name}"))?;
+    let file = openat(&dev, name, flags, Mode::from_bits_truncate(0o644))
+        .with_context(|| format!("create {name}"))?;
     File::from(file).write_all(content.as_bytes()).with_context(|| format!("write {name}"))?;
-    let copy = mnt::copy_mount(tmpfs, name).tried(Operation::Bind, format_args!("bind /{path}"))?;
-    root.place(copy, path)
-}
-
-fn new_tmpfs() -> rustix::io::Result<OwnedFd> {
-    let filesystem = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&filesystem, "size", "64k")?;
-    fsconfig_create(&filesystem)?;
-    fsmount(&filesystem, FsMountFlags::FSMOUNT_CLOEXEC, mnt::INERT)
+    let copy = mnt::copy_mount(&dev, name).tried(Operation::Bind, format_args!("bind /{path}"))?;
+    root.place(copy, path)?;
+    unlinkat(&dev, name, UnlinkatFlags::NoRemoveDir).with_context(|| format!("unlink {name}"))
 }

@@ -11,9 +11,8 @@ pub fn complete() -> Vec<Provocation> {
             .cured_by("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE --seccomp off $ROOTFS true"),
         unexplained("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true").not(&["seccomp-not-built"]),
         provoke("volume-absent", "09-full --volume /no/such:/tmp $ROOTFS true").not(&["rootfs-absent"]),
-        provoke("volume-closed", "mkdir -p $DIR/own/data; chmod 700 $DIR/own; 09-full --volume $DIR/own/data:/mnt $ROOTFS true")
-            .cured_by("chmod o+x $DIR/own; 09-full --volume $DIR/own/data:/mnt $ROOTFS true")
-            .only(Root)
+        provoke("volume-closed", "[ ! -x /root ] || skip '/root is open to all'; 09-full --volume /root/x:/mnt $ROOTFS true")
+            .only(User)
             .not(&["mounts-closed", "mounts-apparmor", "selinux"]),
         provoke("volume-file-and-directory", "09-full --volume /etc/passwd:/tmp $ROOTFS true")
             .cured_by("09-full --volume /etc:/tmp $ROOTFS true")

@@ -60,9 +60,10 @@ pub fn ids() -> Vec<Provocation> {
             "command -v strace >/dev/null || skip 'strace is not installed'
             own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 strace -f -o /dev/null 09-full $ROOTFS true",
         )
+        .code(0)
         .cured_by("strace -f -o /dev/null 09-full $ONE $ROOTFS true")
         .not(&["newuidmap-powerless", "newuidmap-not-set-user-id", "newuidmap-refused"])
         .only(User),
@@ -70,9 +71,10 @@ pub fn ids() -> Vec<Provocation> {
             "newuidmap-powerless",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 setpriv --no-new-privs 09-full $ROOTFS true",
         )
+        .code(0)
         .cured_by("setpriv --no-new-privs 09-full $ONE $ROOTFS true")
         .not(&["newuidmap-traced", "newuidmap-not-set-user-id", "newuidmap-refused"])
         .only(User),
@@ -80,7 +82,7 @@ pub fn ids() -> Vec<Provocation> {
             "newuidmap-not-set-user-id",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 09-full $ROOTFS true",
         )
         .not(&["newuidmap-traced", "newuidmap-powerless", "newuidmap-refused"])
@@ -89,7 +91,7 @@ pub fn ids() -> Vec<Provocation> {
             "newuidmap-refused",
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
-                echo exit 1 > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
+                printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
                 09-full $ROOTFS true",
         )
         .not(&["newuidmap-traced", "newuidmap-powerless", "newuidmap-not-set-user-id"])

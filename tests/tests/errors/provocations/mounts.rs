@@ -42,7 +42,6 @@ pub fn network() -> Vec<Provocation> {
         provoke("veth-absent", "inject-errno sendto:2:112=EOPNOTSUPP -- 07-net $ROOTFS true")
             .not(&["group-threaded"]),
         provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
-        provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- containers"),
         provoke(
             "address-used",
             "ip address add 10.77.0.3/24 dev lo; 07-net --ip 10.77.0.2/24 $ROOTFS true",

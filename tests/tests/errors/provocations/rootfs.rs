@@ -116,11 +116,11 @@ pub fn command() -> Vec<Provocation> {
         // The longest word that reaches the step is too long once the line of the script is added.
         provoke(
             "exec-too-long",
-            "{ printf '#!/bin/sh '; printf %0200d 0; echo; } > $DIR/script; chmod +x $DIR/script
+            "{ printf '#!/bin/sh '; printf %0240d 0; echo; } > $DIR/script; chmod +x $DIR/script
             run() { env -i $(command -v prlimit) --stack=524288 \"$@\"; }
             for length in $(seq 131000 -40 120000); do
                 word=$(printf %0${length}d 0)
-                run $(command -v 05-user) --help $word >/dev/null 2>&1 || continue
+                run $(command -v 05-user) --help $DIR /script $word >/dev/null 2>&1 || continue
                 run $(command -v 05-user) $DIR /script $word; exit
             done",
         )
