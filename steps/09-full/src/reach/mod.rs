@@ -2,9 +2,11 @@
 
 pub mod detach;
 pub mod groups;
+pub mod internet;
 pub mod join;
 pub mod log;
 pub mod name;
+pub mod network;
 pub mod publish;
 mod registry;
 pub mod rights;

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use lock::{Holder, holder, wait};
 
+use super::network::hosts;
 use super::publish::Port;
 
 mod leftovers;
@@ -53,6 +54,8 @@ pub(super) struct Entry {
     pub address: Option<std::net::Ipv4Addr>,
     /// The ports that lead into it.
     pub ports: Vec<Port>,
+    /// The network that it shares with neighbours.
+    pub network: Option<String>,
 }
 
 impl Registry {
@@ -80,15 +83,19 @@ impl Registry {
         Ok(written)
     }
 
-    /// Removes what killed launchers left; the caller has the registry's lock.
-    pub fn remove_stale(&self) {
-        let stale = |name: &String| matches!(self.holder(name), Some(Holder::Nobody));
+    /// Removes what killed launchers left, which is all that nobody holds but our own entry: of that
+    /// the kernel does not say so. The caller has the registry's lock.
+    pub fn remove_stale(&self, own: Option<&str>) {
+        let stale =
+            |name: &String| own != Some(name) && matches!(self.holder(name), Some(Holder::Nobody));
         self.names().filter(stale).for_each(|name| self.remove(&name));
     }
 
     /// Removes an entry; the caller has the registry's lock.
     pub fn remove(&self, name: &str) {
-        let _ = unlinkat(&self.directory, file_name(name).as_str(), UnlinkatFlags::NoRemoveDir);
+        for file in [file_name(name), format!("{name}.{}", hosts::KIND)] {
+            let _ = unlinkat(&self.directory, file.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
     }
 
     /// The names of all entries: also of those that killed launchers left.

@@ -19,6 +19,19 @@ impl Registry {
         Ok(file)
     }
 
+    /// Makes a file that nobody has open yet, instead of one that a killed launcher left.
+    pub fn create_anew(&self, name: &str, kind: &str) -> Result<File> {
+        let file = format!("{name}.{kind}");
+        let _ = unlinkat(&self.directory, file.as_str(), UnlinkatFlags::NoRemoveDir);
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+        self.open(&file, flags).with_context(|| format!("create {file} in the registry"))
+    }
+
+    /// Opens such a file of another launcher of this user for writing.
+    pub fn to_write(&self, name: &str, kind: &str) -> Option<File> {
+        self.open(&format!("{name}.{kind}"), OFlag::O_RDWR | OFlag::O_NONBLOCK).ok()
+    }
+
     /// Such a file of another process.
     pub fn of(&self, name: &str, kind: &str) -> Option<File> {
         let name = name::is_valid(name).then(|| format!("{name}.{kind}"))?;
