@@ -159,7 +159,7 @@ pub const COMPLETE: &[Row] = &[
         [FindContainer],
         [],
         [],
-        "no container of that name, or with that process 1, was started in this network namespace",
+        "you have no running container of that name, and none that you may see has that process 1",
         "`target/debug/containers` lists those that are running",
     ),
     check!(

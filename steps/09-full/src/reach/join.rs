@@ -7,13 +7,13 @@ use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use common::{Operation, Tried};
+use common::{Operation, Tried, printable};
 use libc::c_int;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::prctl;
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, setgroups};
+use nix::unistd::{Gid, geteuid, setgroups};
 use procfs::process::{Namespace, Process, Status};
 use user::{IdMap, Ids};
 
@@ -74,6 +74,15 @@ fn pidfd_open(process: &Process) -> Result<OwnedFd> {
     // Its number could have passed on to another process meanwhile; the open directory in /proc
     // could not.
     process.stat().map(|_| fd).context("it has ended")
+}
+
+/// Prints whose container it is where it is not the caller's own: root may have typed a number that
+/// now is another user's.
+pub fn warn_if_of_another(container: &Container) {
+    if container.owner != geteuid().as_raw() {
+        let (name, user) = (printable(&container.name), container.user());
+        common::print_stderr(&format!("container {name} is one of user {user}"));
+    }
 }
 
 /// The ids of a container, as they are outside.

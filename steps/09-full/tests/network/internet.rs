@@ -14,7 +14,11 @@ use nix::unistd::geteuid;
 /// The argument with which this program plays the Internet.
 pub const PLAY: &str = "play-the-internet";
 
-/// A machine there, its name, and what its servers answer on ports 80 (TCP) and 7 (UDP).
+/// Its end of the cable, where the servers for UDP and DNS are asked. (Their answers have no other
+/// address.)
+pub const ROUTER: &str = "203.0.113.1";
+
+/// A machine there, its name, and what the servers answer on ports 80 (TCP) and 7 (UDP).
 pub const ADDRESS: &str = "198.51.100.7";
 pub const NAME: &str = "real.test";
 pub const BY_TCP: &str = "by TCP";
@@ -105,7 +109,8 @@ fn env_exe() -> Result<std::path::PathBuf> {
 pub fn play() -> ExitCode {
     let serve = || -> Result<()> {
         let tcp = TcpListener::bind("0.0.0.0:80")?;
-        let (echo, dns) = (UdpSocket::bind("0.0.0.0:7")?, UdpSocket::bind("0.0.0.0:53")?);
+        let dns = UdpSocket::bind("0.0.0.0:53")?;
+        let echo = UdpSocket::bind("0.0.0.0:7")?;
         thread::spawn(move || {
             for mut client in tcp.incoming().flatten() {
                 let _ = writeln!(client, "{BY_TCP}");

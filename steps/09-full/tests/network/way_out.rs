@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use harness::{Claim, Identity, Launch, Process, Step, holds, introduces, wait_until};
 
-use crate::internet::{ADDRESS, BY_TCP, BY_UDP, Internet, NAME, open_tun};
+use crate::internet::{ADDRESS, BY_TCP, BY_UDP, Internet, NAME, ROUTER, open_tun};
 
 pub fn claims() -> Vec<Claim> {
     vec![
@@ -13,7 +13,7 @@ pub fn claims() -> Vec<Claim> {
             let _internet = with_tun(step)?;
             for (to, expected) in [
                 (format!("tcp/{ADDRESS}/80"), BY_TCP),
-                (format!("udp/{ADDRESS}/7"), BY_UDP),
+                (format!("udp/{ROUTER}/7"), BY_UDP),
                 (format!("tcp/{NAME}/80"), BY_TCP),
             ] {
                 let heard = ask(&step.launch().flag("--internet"), &to)?;
