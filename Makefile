@@ -19,6 +19,7 @@
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
+#   make image       unpack an image, as from docker save, for step 09           FILE=IMAGE.tar
 #   make book        the book, in docs/book (mdbook is installed for that)   [OPEN=1]
 #   make test        check every claim of every chapter on this machine
 #   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
@@ -66,6 +67,10 @@ tree = $(if $(filter target/rootfs/host,$(ROOTFS)),$(BIN)/rootfs $(ADD:%=--add %
 rootfs: build
 	@$(tree)
 
+image: ready
+	@cargo build --quiet --package rootfs --package rootfs-image --bins
+	@$(BIN)/rootfs image "$$FILE"
+
 # A step is built with what it needs: the tool that makes root filesystems, and the programs that run inside so far.
 inside = $(foreach step,$(prev_and_name),$(if $(wildcard steps/$(step)/src/bin/*.rs),--package step-$(step)))
 prev_and_name = $(filter-out $(filter-out $(name),$(later)),$(STEPS))
@@ -73,13 +78,17 @@ programs = $(basename $(notdir $(wildcard $(prev_and_name:%=steps/%/src/bin/*.rs
 build-step = [ -e $(BIN)/$(name) ] || echo "Building; the first time takes half a minute." >&2; \
     cargo build --quiet --package rootfs --bin rootfs --package step-$(name) --bin $(name) $(inside) $(programs:%=--bin %)
 
+# What a container of step 09 writes goes to a layer of its own, so that the course's tree stays as it was built.
+given = $(findstring --overlay,$(value ARGS))$(findstring --read-only,$(value ARGS))
+layer = $(if $(filter 09,$*),$(if $(filter target/rootfs/host,$(ROOTFS)),$(if $(given),,--overlay)))
+
 # With a command, its exit code counts. A shell's is that of whatever was typed last, and no failure of the course.
 step-%: ready
 	@$(known)
 	@$(build-step)
 	@$(tree)
 	@$(if $(sudo),tools/need-sudo $(name))
-	@$(if $(value CMD),$(sudo),tools/shell $(sudo)) $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(value CMD)
+	@$(if $(value CMD),$(sudo),tools/shell $(sudo)) $(BIN)/$(name) $(layer) $(value ARGS) $(ROOTFS) $(value CMD)
 
 diff-%:
 	@$(known)
@@ -167,6 +176,6 @@ sweep: ready
 # What is mounted below target/ belongs to the machine, and would be removed with it.
 clean:
 	@[ ! -d target ] || $(MAKE) sweep DRY=
-	cargo clean --quiet
+	@cargo clean --quiet 2> /dev/null || tools/remove-target
 
-.PHONY: help ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean
+.PHONY: help image ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean

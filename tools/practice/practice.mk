@@ -53,6 +53,10 @@ EXERCISES ?= $(if $(QUICK),03 02-pid/no-request 06-mount/pivot,all)
 test-practice: build
 	@EXERCISES="$(EXERCISES)" cargo test --quiet --package practice
 
+# A perfect tree, one that is half done, and one that attacks.
+test-grade: build
+	@cargo test --quiet --package practice --test grade -- --nocapture
+
 # Whether an exercise of chapter $* is open (its claims are then shown one by one), and a line for those that judge everything.
 practising = [ -x $(PRACTICE) ] && $(PRACTICE) status --quiet '$*'
 say_open   = if [ -x $(PRACTICE) ]; then $(PRACTICE) status | sed 's/^/Note: /' >&2; fi
@@ -61,4 +65,4 @@ say_open   = if [ -x $(PRACTICE) ]; then $(PRACTICE) status | sed 's/^/Note: /' 
 go_to_course = if [ -x $(PRACTICE) ] && $(PRACTICE) status --quiet; then \
     rm -rf target/original && $(PRACTICE) original target/original && cd target/original; fi
 
-.PHONY: FORCE tried progress course hand-in grade test-practice
+.PHONY: FORCE tried progress course hand-in grade test-practice test-grade

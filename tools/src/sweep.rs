@@ -3,6 +3,7 @@
 //! container that runs is left alone.
 
 mod groups;
+mod layers;
 mod links;
 mod mounts;
 mod ours;
@@ -58,11 +59,12 @@ type Find = fn(&Ours) -> Result<Vec<Found>>;
 
 /// What is looked for, in this order: a process keeps a group, a network namespace and a mount in
 /// use.
-const KINDS: [Find; 5] = [processes::find, groups::find, links::find, mounts::find, scratch::find];
+const KINDS: [Find; 6] =
+    [processes::find, groups::find, links::find, mounts::find, scratch::find, layers::find];
 
 /// Sweeps the target directory that this program lies in, and further root filesystems. Each thing
-/// is told in a line.
-pub fn sweep(rootfs: &[PathBuf], dry_run: bool, mut tell: impl FnMut(String)) -> Result<Sum> {
+/// is reported in a line.
+pub fn sweep(rootfs: &[PathBuf], dry_run: bool, mut report: impl FnMut(String)) -> Result<Sum> {
     let mut sum = Sum::default();
     for find in KINDS {
         // Looked at afresh each time: what went before may have freed something.
@@ -75,7 +77,7 @@ pub fn sweep(rootfs: &[PathBuf], dry_run: bool, mut tell: impl FnMut(String)) ->
                 }
                 Fate::Goes(remove) => removed(remove(), &mut sum),
             };
-            tell(format!("{}: {}; {fate}", found.what, found.why));
+            report(format!("{}: {}; {fate}", found.what, found.why));
         }
     }
     Ok(sum)

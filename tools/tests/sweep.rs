@@ -22,16 +22,17 @@ fn main() -> ExitCode {
         test("links of ours go, and no others", identity, links),
         test("mounts below our directories go, and no others", identity, mounts),
         test("temporary directories go when no test runs", identity, scratch),
+        test("layers of killed launchers go, and no others", identity, layers),
         test("groups of ours go, and no others", Identity::Root, groups),
-        test("what only root can remove is told with sudo", Identity::Root, needs_root),
+        test("what only root can remove is named with sudo", Identity::Root, needs_root),
         test("make clean spares what is mounted below target", identity, clean),
         test("make deps asks each package manager for names that it knows", identity, deps),
     ];
     suite(tests, true)
 }
 
-/// Covers the control groups, in a mount table of one's own.
-const HIDE_GROUPS: &str = "mount -t tmpfs tmpfs /sys/fs/cgroup";
+/// Covers the control groups and layers, in a mount table of one's own.
+const HIDE_GROUPS: &str = "mount -t tmpfs tmpfs /sys/fs/cgroup; mount -t tmpfs tmpfs /var/tmp";
 
 /// A copy of the workspace, as far as it matters: target/debug with programs, target/rootfs/host
 /// with a shell.
@@ -158,29 +159,35 @@ fn programs() -> Result<()> {
     )
 }
 
-/// The decoys: a name that is none of ours, a port of a bridge, another kind of link, and one whose
-/// launcher runs.
+/// The decoys: pairs made by hand, a port of a bridge, another kind of link, an address that is not
+/// the name's, and a subnet that is held as a launcher holds it.
 fn links() -> Result<()> {
     let copy = Copy::new()?;
-    copy.add(Path::new("/bin/sleep"), "elsewhere/07-net")?;
     let lines = copy.lines(
-        "elsewhere/07-net 60 & alive=$!
-         ip link add veth999998 type veth peer name a
-         ip link add vethX type veth peer name b
-         ip link add veth$alive type veth peer name d
-         ip link add veth999996 type bridge
-         ip link add veth999997 type veth peer name c
-         ip link set veth999997 master veth999996
-         target/debug/sweep | sed s/$alive/ALIVE/g
-         ip -brief link | sed \"s/@.*//; s/ .*//; s/$alive/ALIVE/\" | sort | tr '\\n' ' '",
+        "pair() { ip link add $1 type veth peer name $2; ip address add $3/30 dev $1; }
+         pair veth0ac80101 a 10.200.1.1
+         pair veth1 veth2 10.200.2.1
+         pair veth0ac80301 b 10.200.9.1
+         pair veth0ac80501 c 10.200.5.1
+         ip link add bridge0 type bridge
+         ip link set veth0ac80501 master bridge0
+         ip link add veth0ac80601 type bridge
+         ip address add 10.200.6.1/30 dev veth0ac80601
+         pair veth0ac80701 d 10.200.7.1
+         perl -e 'use Socket; socket(S, AF_INET, SOCK_STREAM, 0); setsockopt(S, 0, 15, pack(\"i\", 1));
+             bind(S, sockaddr_in(4, inet_aton(\"10.200.7.0\"))) or die; syswrite(STDERR, \"\"); sleep 60' &
+         sleep 0.3
+         target/debug/sweep
+         kill %1
+         ip -brief link | sed \"s/@.*//; s/ .*//\" | sort | tr '\\n' ' '",
     )?;
     expect(
         &lines,
         &[
-            "link veth999998: … launcher, process 999998, is gone; removed",
-            "link vethALIVE: in use: its launcher is process ALIVE; left alone",
+            "link veth0ac80101: … our address 10.200.1.1, and its launcher is gone; removed",
+            "link veth0ac80701: in use: a launcher holds the subnet of 10.200.7.1; left alone",
             "Removed: 1. Still there: 0.",
-            "b c d lo veth999996 veth999997 vethALIVE vethX",
+            "b bridge0 c d lo veth0ac80301 veth0ac80501 veth0ac80601 veth0ac80701 veth1 veth2",
         ],
     )
 }
@@ -241,6 +248,29 @@ fn scratch() -> Result<()> {
     )
 }
 
+/// One is locked as a launcher locks it; one has the directory that an overlay leaves closed.
+fn layers() -> Result<()> {
+    let copy = Copy::new()?;
+    let lines = copy.lines(
+        "base=/var/tmp/container-layers-0
+         mkdir -p $base/layer-a/work/work $base/layer-b $base/other
+         chmod 0 $base/layer-a/work/work
+         flock $base/layer-b sleep 60 & sleep 0.2
+         target/debug/sweep
+         kill %1
+         ls $base | tr '\\n' ' '",
+    )?;
+    expect(
+        &lines,
+        &[
+            "layer /var/tmp/container-layers-0/layer-a: its launcher is gone; removed",
+            "layer /var/tmp/container-layers-0/layer-b: in use: its launcher holds it; left alone",
+            "Removed: 1. Still there: 0.",
+            "layer-b other",
+        ],
+    )
+}
+
 /// In the hierarchies of the machine, below the group that we are in: of the v1 `pids` controller,
 /// or of v2.
 fn groups() -> Result<()> {
@@ -250,21 +280,23 @@ fn groups() -> Result<()> {
          mine=$top/sweep-test-$RANDOM; mkdir $mine
          mkdir elsewhere/groups; mount --bind $mine elsewhere/groups; mount -t tmpfs tmpfs /sys/fs/cgroup
          trap 'rmdir elsewhere/groups/container-*; umount elsewhere/groups /sys/fs/cgroup; rmdir $mine' EXIT
-         cd elsewhere/groups; mkdir container-999998 container-foo container-999997; cd ../..
-         sleep 60 & echo $! > elsewhere/groups/container-999997/cgroup.procs
+         cd elsewhere/groups; mkdir container-aaaaaa container-foo container-bbbbbb container-cccccc; cd ../..
+         flock elsewhere/groups/container-cccccc sleep 60 &
+         sleep 60 & echo $! > elsewhere/groups/container-bbbbbb/cgroup.procs; sleep 0.2
          target/debug/sweep | sed \"s|$PWD/elsewhere/groups|MINE|; s/process $!/process ALIEN/\"
          ls elsewhere/groups | grep container | tr '\\n' ' '
-         kill $!; wait || true",
+         kill %1 $!; wait || true",
     )?;
     let told = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<_> = told.lines().map(str::to_owned).collect();
     expect(
         &lines,
         &[
-            "cgroup MINE/container-999997: in use: process ALIEN is in it, which is none of ours; left alone",
-            "cgroup MINE/container-999998: its launcher, process 999998, is gone; removed",
+            "cgroup MINE/container-bbbbbb: in use: process ALIEN is in it, not one of ours; left alone",
+            "cgroup MINE/container-cccccc: in use: its launcher holds it; left alone",
+            "cgroup MINE/container-aaaaaa: its launcher is gone; removed",
             "Removed: 1. Still there: 0.",
-            "container-999997 container-foo",
+            "container-bbbbbb container-cccccc container-foo",
         ],
     )
     .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
@@ -290,11 +322,18 @@ fn needs_root() -> Result<()> {
 /// The Makefile's own recipe, with a `cargo` that removes target as the real one does.
 fn clean() -> Result<()> {
     let copy = Copy::new()?;
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile"), copy.path("Makefile"))?;
-    fs::create_dir_all(copy.path("tools"))?;
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Makefile"), copy.path("Makefile"))?;
+    fs::create_dir_all(copy.path("tools/practice"))?;
+    fs::write(copy.path("tools/practice/practice.mk"), "")?;
     fs::create_dir_all(copy.path("target/rootfs/host/mnt"))?;
     let cargo = "#!/bin/sh\n[ $1 = build ] || exec rm -rf target\n";
-    for (name, text) in [("tools/toolchain.sh", "#!/bin/sh\n"), ("elsewhere/cargo", cargo)] {
+    let nothing = "#!/bin/sh\n";
+    let programs = [
+        ("tools/toolchain.sh", nothing),
+        ("tools/install-tools", nothing),
+        ("elsewhere/cargo", cargo),
+    ];
+    for (name, text) in programs {
         fs::write(copy.path(name), text)?;
         fs::set_permissions(copy.path(name), fs::Permissions::from_mode(0o755))?;
     }
@@ -312,6 +351,12 @@ fn clean() -> Result<()> {
 /// Package managers that write down what they are asked; the first one refuses to take all at once.
 fn deps() -> Result<()> {
     let copy = Copy::new()?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install-tools");
+    let base = copy.path("base");
+    fs::create_dir(&base)?;
+    for name in ["sh", "awk", "sed", "cut", "tr", "sort", "dirname", "cat", "id", "mkdir"] {
+        std::os::unix::fs::symlink(which(name)?, base.join(name))?;
+    }
     let wanted = [
         ("apt-get", "install --yes --no-install-recommends", "openssh-client"),
         ("dnf", "install --assumeyes", "openssh-clients"),
@@ -329,17 +374,18 @@ fn deps() -> Result<()> {
         };
         stub(manager, format!("echo \"$@\" >> {}; [ $# -lt 9 ]", log.display()))?;
         stub("sudo", "exec \"$@\"".into())?;
-        let mut command = Command::new(Path::new(SWEEP).with_file_name("install-tools"));
-        let output = command
-            .env("PATH", &dir)
+        let output = Command::new(&script)
+            .arg("--all")
+            .env("PATH", format!("{}:{}", dir.display(), base.display()))
             .stdin(std::process::Stdio::null())
             .output()
-            .context("run it")?;
-        let (told, asked) =
-            (String::from_utf8_lossy(&output.stdout).into_owned(), fs::read_to_string(&log)?);
+            .context("run install-tools")?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+        let asked = fs::read_to_string(&log)?;
         ensure!(
-            output.status.code() == Some(1) && told.contains("Still missing: make"),
-            "{manager}: {told}"
+            output.status.code() == Some(1) && printed.contains("Still missing: make"),
+            "{manager}: {printed}{shown}"
         );
         let mut lines = asked.lines().skip_while(|line| *line == "update");
         let all = lines.next().unwrap_or_default();
@@ -347,14 +393,17 @@ fn deps() -> Result<()> {
             all.starts_with(words) && all.split(' ').any(|word| word == package),
             "{manager}: {all}"
         );
-        ensure!(
-            told.contains(&format!("{manager} {all}\n")),
-            "{manager}: not shown before: {told}"
-        );
+        ensure!(shown.contains(&format!("{manager} {all}\n")), "{manager}: not shown: {shown}");
         ensure!(
             lines.any(|line| line == format!("{words} {package}")),
             "{manager}: not each by itself: {asked}"
         );
     }
     Ok(())
+}
+
+fn which(name: &str) -> Result<PathBuf> {
+    let dirs = ["/usr/bin", "/bin"].map(Path::new);
+    let mut files = dirs.iter().map(|dir| dir.join(name));
+    files.find(|file| file.exists()).with_context(|| format!("no {name} here"))
 }

@@ -1,7 +1,7 @@
 //! What is executed inside, and what a complete container asks for.
 
 use nix::errno::Errno::{
-    E2BIG, EACCES, EDQUOT, EINVAL, EIO, ENAMETOOLONG, ENOENT, ENOEXEC, ENOSYS, ENOTDIR, EPERM,
+    E2BIG, EACCES, EDQUOT, EINVAL, EIO, ENAMETOOLONG, ENOENT, ENOEXEC, ENOSYS, ENOTDIR,
 };
 
 use super::when::{
@@ -10,8 +10,8 @@ use super::when::{
 };
 use super::{Row, check, row};
 use crate::Operation::{
-    Bind, ChangeDirectory, EnterStrictMode, Exec, FindContainer, FindTerminal, JoinContainer,
-    JoinKeyring, LoadFilter, OpenVolume, TypeOnTerminal,
+    Bind, ChangeDirectory, EnterStrictMode, Exec, FindContainer, FindTerminal, JoinKeyring,
+    LoadFilter, OpenVolume, TypeOnTerminal,
 };
 
 pub const COMMAND: &[Row] = &[
@@ -159,15 +159,9 @@ pub const COMPLETE: &[Row] = &[
         [FindContainer],
         [],
         [],
-        "you have no running container of that name, and none that you may see has that process 1",
-        "`target/debug/containers` lists those that are running",
-    ),
-    check!(
-        "container-of-another",
-        [JoinContainer],
-        [EACCES, EPERM],
-        [],
-        "`target/debug/containers` shows whose it is: of another user's container only root can join it",
+        "you have no running container of that name, or with that process 1",
+        "`target/debug/containers` lists those that are running; another user's is joined by root, with the number of \
+         its process 1",
     ),
     row!(
         "no-strict-mode",

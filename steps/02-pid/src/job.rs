@@ -44,6 +44,8 @@ impl Job {
     /// spared if an ancestor sends it.
     pub fn wait(&self, child: Pid) -> Result<ExitStatus> {
         let signals = signals();
+        // Another job that ended may have unblocked them, and an unblocked SIGCHLD is lost.
+        signals.thread_block().context("sigprocmask")?;
         loop {
             if let Some(status) = super::wait(child, libc::WNOHANG)? {
                 self.take_terminal_back();

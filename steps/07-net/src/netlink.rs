@@ -100,26 +100,15 @@ impl Netlink {
 
     /// `ip route add default via GATEWAY`
     pub fn add_default_route(&self, gateway: Ipv4Addr) -> Result<()> {
-        let mut route = route();
-        route.header.table = RouteHeader::RT_TABLE_MAIN;
-        route.header.protocol = RouteProtocol::Static;
-        route.header.kind = RouteType::Unicast;
-        route.attributes.push(RouteAttribute::Gateway(gateway.into()));
-        self.add(RouteNetlinkMessage::NewRoute(route))
+        self.add(RouteNetlinkMessage::NewRoute(route_via(gateway)))
             .tried(Operation::ConfigureNetwork, format_args!("add default route via {gateway}"))
     }
 
     /// `ip route replace DESTINATION via GATEWAY`: also where there is such a route already.
     pub fn replace_route(&self, destination: Ipv4Net, gateway: Ipv4Addr) -> Result<()> {
-        let mut route = route();
-        route.header.table = RouteHeader::RT_TABLE_MAIN;
-        route.header.protocol = RouteProtocol::Static;
-        route.header.kind = RouteType::Unicast;
+        let mut route = route_via(gateway);
         route.header.destination_prefix_length = destination.prefix_len();
-        if destination.prefix_len() > 0 {
-            route.attributes.push(RouteAttribute::Destination(destination.network().into()));
-        }
-        route.attributes.push(RouteAttribute::Gateway(gateway.into()));
+        route.attributes.push(RouteAttribute::Destination(destination.network().into()));
         let message = RouteNetlinkMessage::NewRoute(route);
         self.request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE).map(drop).tried(
             Operation::ConfigureNetwork,
@@ -190,6 +179,16 @@ fn up(mut link: LinkMessage) -> LinkMessage {
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;
     link
+}
+
+/// To everywhere, until it has a destination.
+fn route_via(gateway: Ipv4Addr) -> RouteMessage {
+    let mut route = route();
+    route.header.table = RouteHeader::RT_TABLE_MAIN;
+    route.header.protocol = RouteProtocol::Static;
+    route.header.kind = RouteType::Unicast;
+    route.attributes.push(RouteAttribute::Gateway(gateway.into()));
+    route
 }
 
 fn route() -> RouteMessage {

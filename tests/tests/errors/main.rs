@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         let check = move |identity| move || provocation.check(identity).context(provocation.script);
         provocation
             .identities()
-            .map(move |identity| test(&provocation.name(), identity, check(identity)))
+            .map(move |identity| test(provocation.name(), identity, check(identity)))
     });
     let whole = [
         Trial::test("every row is provoked, and nothing else", || {

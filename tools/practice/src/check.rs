@@ -212,7 +212,9 @@ fn of_exercise(chapter: &Chapter, exercise: &Exercise, results: &[Judged]) -> Ou
         one_line("of the chapter's claims", &lines.iter().collect::<Vec<_>>());
         return Outcome::NotYet;
     }
-    one_line("of the chapter's other claims", &rest);
+    let which =
+        if its.is_empty() { "of the chapter's claims" } else { "of the chapter's other claims" };
+    one_line(which, &rest);
     match results.iter().any(|judged| judged.verdict == Verdict::Held) {
         true => Outcome::Solved,
         false => Outcome::NotYet,
@@ -240,10 +242,17 @@ fn holds(line: &Line) {
     }
 }
 
+/// How many of the commands of an experiment are shown.
+const SHOWN: usize = 4;
+
 /// The claim that fails: what was run, what was expected, what was found, where to look.
 fn evidence(judged: &Judged) {
     println!("  {}  {}  (as {})", paint("31", "FAIL"), judged.claim, judged.identity);
-    judged.commands.iter().for_each(|command| println!("          $ {command}"));
+    let older = judged.commands.len().saturating_sub(SHOWN);
+    if older > 0 {
+        println!("          ({older} commands before these)");
+    }
+    judged.commands[older..].iter().for_each(|command| println!("          $ {command}"));
     match &judged.verdict {
         Verdict::Refuted { what, expected, found } => {
             println!("          {what}\n            expected: {expected}");

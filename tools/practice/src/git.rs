@@ -127,8 +127,9 @@ impl Git {
     /// Writes a commit's tree below `directory`.
     pub fn export(&self, commit: &str, directory: &Path) -> Result<()> {
         let mut archive = self.command(&["archive", commit]).stdout(Stdio::piped()).spawn()?;
+        // As new as now, so that cargo notices what is other than before.
         let tar = Command::new("tar")
-            .args(["-xf", "-", "-C"])
+            .args(["-xmf", "-", "-C"])
             .arg(directory)
             .stdin(archive.stdout.take().context("git archive: no output")?)
             .status()

@@ -39,6 +39,9 @@ pub fn watch(named: &str, sudo: Option<&str>) -> Result<()> {
         clear();
         let outcome = check(&mut Course::open()?, named, sudo)?;
         let next = outcome == Outcome::Solved;
+        if next {
+            settle(&messages); // what was just saved is our own
+        }
         println!(
             "\n{}",
             if next {
@@ -52,6 +55,7 @@ pub fn watch(named: &str, sudo: Option<&str>) -> Result<()> {
             Next::Exercise => {
                 clear();
                 begin::practice(&mut Course::open()?, named, None)?;
+                settle(&messages);
                 println!("\nWaiting for you to save; Ctrl-C leaves.");
                 if let Next::Leave = wait(&messages, false)? {
                     return Ok(());
@@ -73,7 +77,7 @@ fn wait(messages: &Receiver<Message>, solved: bool) -> Result<Next> {
     loop {
         match messages.recv().context("nothing left to wait for")? {
             Message::Saved => {
-                while messages.recv_timeout(SETTLES).is_ok() {}
+                settle(messages);
                 return Ok(Next::Check);
             }
             Message::Enter if solved => return Ok(Next::Exercise),
@@ -81,6 +85,11 @@ fn wait(messages: &Receiver<Message>, solved: bool) -> Result<Next> {
             _ => {}
         }
     }
+}
+
+/// Takes what comes within a moment for one save.
+fn settle(messages: &Receiver<Message>) {
+    while messages.recv_timeout(SETTLES).is_ok() {}
 }
 
 fn watcher(source: &Path, sender: Sender<Message>) -> Result<impl Watcher> {

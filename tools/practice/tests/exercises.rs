@@ -50,6 +50,11 @@ fn trials() -> Result<Vec<Trial>> {
             }));
         }
     }
+    let name = "step 09 on a chapter 06 that was written differently";
+    trials.push(trial(name, "kernel", || match wanted("09-full/other") {
+        true => other_mount().map(|()| Completion::Completed),
+        false => Ok(Completion::ignored_with("EXERCISES does not name 09-full/other")),
+    }));
     Ok(trials)
 }
 
@@ -322,4 +327,66 @@ fn extend(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
     ensure!(output.status.success() && said.contains("Solved."), "the solution fails: {said}");
     ensure!(!said.contains("warning"), "{said}");
     Ok(())
+}
+
+/// As a learner may write it who knows mount(2), the older call, and nothing of fsmount(2).
+const OTHER_MOUNT: &str = r#"
+impl Root {
+    pub fn mount(
+        &self,
+        fstype: &str,
+        path: &str,
+        flags: MountAttrFlags,
+        options: &[(&str, &str)],
+    ) -> Result<()> {
+        use std::os::fd::AsRawFd;
+
+        let point = self.resolve(path)?;
+        let name = format!("/proc/self/fd/{}", point.as_raw_fd());
+        let words: Vec<String> = options
+            .iter()
+            .map(|(key, value)| {
+                if value.is_empty() { key.to_string() } else { format!("{key}={value}") }
+            })
+            .collect();
+        let mut old = MsFlags::empty();
+        for (new, flag) in [
+            (MountAttrFlags::MOUNT_ATTR_RDONLY, MsFlags::MS_RDONLY),
+            (MountAttrFlags::MOUNT_ATTR_NOSUID, MsFlags::MS_NOSUID),
+            (MountAttrFlags::MOUNT_ATTR_NODEV, MsFlags::MS_NODEV),
+            (MountAttrFlags::MOUNT_ATTR_NOEXEC, MsFlags::MS_NOEXEC),
+        ] {
+            if flags.contains(new) {
+                old |= flag;
+            }
+        }
+        mount(Some(fstype), name.as_str(), Some(fstype), old, Some(words.join(",").as_str()))
+            .tried(Operation::mount(fstype), format_args!("mount {fstype} on /{path}"))?;
+        let mounted = self.resolve(path)?; // once more: now it is the root of the mount
+        self.mounts.borrow_mut().push((path.to_owned(), mounted));
+        Ok(())
+    }
+}
+"#;
+
+/// A later chapter runs on whatever mechanism the learner wrote in an earlier one.
+fn other_mount() -> Result<()> {
+    let path = copy()?.join("steps/06-mount/src/root.rs");
+    let before = fs::read_to_string(&path)?;
+    succeed(&["start", "06", "--exercise", "mount"])?;
+    let other = practice::hollow::fill(&before, OTHER_MOUNT, &["Root::mount"])?;
+    fs::write(&path, other)?;
+    let lib = copy()?.join("steps/06-mount/src/lib.rs");
+    let result = ["06", "09"].iter().try_for_each(|number| {
+        let output = run(&["check", number])?;
+        ensure!(output.status.success(), "{number}: {}", text(&output));
+        Ok(())
+    });
+    let kept = fs::read_to_string(&path)?.contains("/proc/self/fd/");
+    succeed(&["reset", "06"])?;
+    ensure!(
+        kept && !fs::read_to_string(lib)?.contains("allow(unused)"),
+        "it was not the other one"
+    );
+    result
 }

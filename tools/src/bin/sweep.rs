@@ -9,11 +9,11 @@ use tools::sweep::sweep;
 /// Finds and removes what an interrupted experiment has left on this machine
 ///
 /// That is processes, control groups, links, mounts and temporary directories of this copy of the
-/// course, and nothing else. Containers that run are told and left alone. Ends with 0 when nothing
+/// course, and nothing else. Containers that run are named and left alone. Ends with 0 when nothing
 /// is left, else with 1.
 #[derive(clap::Parser)]
 struct Args {
-    /// Tell what would be removed, and remove nothing
+    /// Name what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
 

@@ -1,13 +1,16 @@
-//! Control groups called `container-PID`, in every hierarchy: the cleaner of chapter 08 removes
-//! them, unless it was killed.
+//! Control groups called `container-XXXXXX`, in every hierarchy. The cleaner of chapter 08 removes
+//! them, unless it was killed with its launcher. A launcher that lives holds a lock on its groups.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
 use procfs::process::Process;
 
 use super::Found;
@@ -18,62 +21,54 @@ pub fn find(ours: &Ours) -> Result<Vec<Found>> {
     let mounts =
         Process::myself().and_then(|own| own.mountinfo()).context("read /proc/self/mountinfo")?;
     let mut groups = Vec::new();
-    let abroad = is_initial("cgroup", CGROUP_INIT) && !is_initial("pid", PID_INIT);
-    for mount in
-        mounts.into_iter().filter(|mount| ["cgroup", "cgroup2"].contains(&mount.fs_type.as_str()))
-    {
-        // The machine's whole tree, seen from where process numbers are not the machine's: none of
-        // them says anything.
-        if !(abroad && mount.root == "/") {
-            collect(&mount.mount_point, &mut groups);
-        }
+    for mount in mounts.iter().filter(|mount| mount.fs_type.starts_with("cgroup")) {
+        collect(&mount.mount_point, &mut groups);
     }
     groups.sort();
     groups.dedup();
-    Ok(groups.into_iter().map(|(dir, launcher)| judge(ours, dir, launcher)).collect())
+    Ok(groups.into_iter().map(|dir| judge(ours, dir)).collect())
 }
 
-/// linux/proc_ns.h: what the machine's own namespaces of these kinds are called.
-const PID_INIT: &str = "pid:[4026531836]";
-const CGROUP_INIT: &str = "cgroup:[4026531835]";
-
-fn is_initial(kind: &str, name: &str) -> bool {
-    fs::read_link(format!("/proc/self/ns/{kind}")).is_ok_and(|link| link == Path::new(name))
-}
-
-fn collect(dir: &Path, groups: &mut Vec<(PathBuf, i32)>) {
+fn collect(dir: &Path, groups: &mut Vec<PathBuf>) {
     let below = fs::read_dir(dir).into_iter().flatten().flatten();
     for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        match launcher(&entry.file_name().to_string_lossy()) {
-            Some(pid) => groups.push((entry.path(), pid)),
-            None => collect(&entry.path(), groups),
+        match is_ours(&entry.file_name().to_string_lossy()) {
+            true => groups.push(entry.path()),
+            false => collect(&entry.path(), groups),
         }
     }
 }
 
-/// The number in the name of a group of ours.
-fn launcher(name: &str) -> Option<i32> {
-    let number = name.strip_prefix("container-")?;
-    number.parse().ok().filter(|pid: &i32| pid.to_string() == number && *pid > 0)
+/// Whether a group has a name that mkdtemp(3) gave to chapter 08.
+fn is_ours(name: &str) -> bool {
+    let end = name.strip_prefix("container-").unwrap_or_default();
+    end.len() == 6 && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-fn judge(ours: &Ours, dir: PathBuf, launcher: i32) -> Found {
+fn judge(ours: &Ours, dir: PathBuf) -> Found {
     let what = format!("cgroup {}", dir.display());
-    if ours.launcher(launcher) {
-        return Found::left(what, format!("in use: its launcher is process {launcher}"));
+    if owner(&dir).is_some_and(|owner| owner != geteuid().as_raw() && !geteuid().is_root()) {
+        return Found::left(what, "it belongs to another user".into());
+    }
+    if is_locked(&dir) {
+        return Found::left(what, "in use: its launcher holds it".into());
     }
     let inside = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    // A process outside this PID namespace has the number 0 here.
     let foreign = inside.lines().find(|pid| !pid.parse().is_ok_and(|pid| ours.is_stray(pid)));
     match foreign {
-        Some(pid) => {
-            Found::left(what, format!("in use: process {pid} is in it, which is none of ours"))
-        }
-        None => {
-            Found::goes(what, format!("its launcher, process {launcher}, is gone"), move || {
-                remove(&dir)
-            })
-        }
+        Some(pid) => Found::left(what, format!("in use: process {pid} is in it, not one of ours")),
+        None => Found::goes(what, "its launcher is gone".into(), move || remove(&dir)),
     }
+}
+
+fn owner(dir: &Path) -> Option<u32> {
+    fs::metadata(dir).ok().map(|file| file.uid())
+}
+
+fn is_locked(dir: &Path) -> bool {
+    let try_lock = |dir| Flock::lock(dir, FlockArg::LockExclusiveNonblock);
+    File::open(dir).is_ok_and(|dir| try_lock(dir).is_err())
 }
 
 /// A process that was killed is in its group for a moment longer.
@@ -96,17 +91,10 @@ fn remove(dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_group_of_ours_has_a_process_number_in_its_name() {
-        assert_eq!(super::launcher("container-4711"), Some(4711));
-        for other in [
-            "container-foo",
-            "container-",
-            "container-0",
-            "container-007",
-            "container-+7",
-            "my-container-7",
-        ] {
-            assert_eq!(super::launcher(other), None, "{other}");
+    fn a_group_of_ours_has_a_name_from_mkdtemp() {
+        assert!(super::is_ours("container-x3Yz0a"));
+        for other in ["container-", "container-web", "container-47110815", "my-container-x3Yz0a"] {
+            assert!(!super::is_ours(other), "{other}");
         }
     }
 }

@@ -7,20 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use common::CHAPTERS;
 use procfs::process::{Process, all_processes};
-
-/// The programs that start containers, by the names that the kernel keeps of them.
-const LAUNCHERS: [&str; 9] = [
-    "01-chroot",
-    "02-pid",
-    "03-uts",
-    "04-ipc",
-    "05-user",
-    "06-mount",
-    "07-net",
-    "08-cgroup",
-    "09-full",
-];
 
 /// The process outside that removes control groups (chapter 08).
 pub const CLEANER: &str = "cleaner";
@@ -41,9 +29,9 @@ pub struct Seen {
     pub pid: i32,
     /// Its program, shortened.
     pub name: String,
-    /// Its program's file, where we may know it.
+    /// Its program's file, where we may read the link.
     pub exe: PathBuf,
-    /// Its first argument, which may say the same.
+    /// Its first argument, which may name the same file.
     pub argv0: PathBuf,
     /// The root filesystem of ours that it calls `/`.
     pub rootfs: Option<PathBuf>,
@@ -55,9 +43,9 @@ pub struct Seen {
 
 /// What a process of ours belongs to.
 pub enum Owner<'a> {
-    /// A launcher, or what took its place: it is alive.
+    /// A launcher, or what took its place, which is alive.
     Alive(&'a Seen),
-    /// Whoever started it is gone.
+    /// The process that started it is gone.
     Gone,
 }
 
@@ -84,7 +72,7 @@ impl Ours {
         Ok(ours)
     }
 
-    /// Not the dead ones, whom their parents have yet to read.
+    /// Leaves out zombies.
     fn see(&self, process: &Process) -> Option<Seen> {
         let stat = process.stat().ok().filter(|stat| !['Z', 'X'].contains(&stat.state))?;
         let argv0 =
@@ -101,8 +89,8 @@ impl Ours {
         })
     }
 
-    /// By which directory it is, for in another mount table its path is another; or by the path,
-    /// within a rootfs.
+    /// Compares the directories, because in another mount table the path is another one; within a
+    /// root filesystem of ours the path is enough.
     fn rootfs_of(&self, process: &Process) -> Option<PathBuf> {
         let id = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
         let path = process.root().ok().filter(|path| path != Path::new("/"));
@@ -116,11 +104,6 @@ impl Ours {
     /// All processes.
     pub fn processes(&self) -> impl Iterator<Item = &Seen> {
         self.processes.values()
-    }
-
-    /// Whether a launcher has this number.
-    pub fn launcher(&self, pid: i32) -> bool {
-        self.processes.get(&pid).is_some_and(|seen| seen.is_launcher())
     }
 
     /// Whether this process was left behind.
@@ -151,7 +134,7 @@ impl Ours {
         (parent.pid == 1 || parent.name == "systemd") && !same
     }
 
-    /// A path as one would type it at the top of the workspace.
+    /// Returns a path as one would type it at the top of the workspace.
     pub fn short(&self, path: &Path) -> String {
         let top = self.target.parent().unwrap_or(&self.target);
         path.strip_prefix(top).unwrap_or(path).display().to_string()
@@ -159,8 +142,8 @@ impl Ours {
 }
 
 impl Seen {
-    /// Whether it starts containers and is in none.
+    /// Whether it starts containers and is in none itself.
     pub fn is_launcher(&self) -> bool {
-        self.rootfs.is_none() && LAUNCHERS.contains(&self.name.as_str())
+        self.rootfs.is_none() && CHAPTERS.iter().any(|chapter| chapter.step == self.name)
     }
 }

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::Found;
 use super::ours::{CLEANER, Ours, Owner, Seen};
 
-/// A container that runs is told once, by its first process.
+/// A container that runs is named once, by its first process.
 pub fn find(ours: &Ours) -> Result<Vec<Found>> {
     let mut found: Vec<_> = ours.processes().filter_map(|seen| judge(ours, seen)).collect();
     found.sort_by(|a, b| a.what.cmp(&b.what));

@@ -61,10 +61,8 @@ pub fn are_mapped_here(ids: &Ids) -> bool {
 /// One of the two programs refuses.
 pub fn stand_in(options: &Options, ids: &Ids) -> Result<()> {
     if !options.ids_given() && !geteuid().is_root() && is_powerless() {
-        common::print_stderr(
-            "warning: newuidmap has no rights under a tracer or after no_new_privs; the container \
-             has one id instead of 65536",
-        );
+        let failure = Failure::new("newuidmap would have no rights").of(Operation::RunNewuidmap);
+        common::warn(&failure.into(), "the container has one id instead of 65536");
     }
     let several = ids.uids.len() > 1 || ids.uids.iter().any(|map| map.count > 1);
     if geteuid().is_root() || !several || ids.uids[0].outside != geteuid().as_raw() {
@@ -81,7 +79,10 @@ pub fn stand_in(options: &Options, ids: &Ids) -> Result<()> {
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
     unshare(flags).tried(Operation::namespaces(flags), "unshare CLONE_NEWUSER | CLONE_NEWNET")?;
     helpers.iter().try_for_each(|(_, gate)| gate.open())?; // they run side by side
-    let codes = helpers.into_iter().map(|(helper, _)| helper.wait()).collect::<Result<Vec<_>>>()?;
+    // The last one first: each restores the signal mask that was there when it started, and while
+    // SIGCHLD is not blocked the end of the other one would pass unnoticed.
+    let helpers = helpers.into_iter().rev();
+    let codes = helpers.map(|(helper, _)| helper.wait()).collect::<Result<Vec<_>>>()?;
     if codes.iter().all(|code| *code == ExitCode::SUCCESS) {
         return Ok(());
     }

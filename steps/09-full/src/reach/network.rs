@@ -49,8 +49,6 @@ pub struct Network(Option<Member>);
 struct Member {
     /// The container's own /etc/hosts, which its launcher writes.
     hosts: Hosts,
-    /// The container has written down its own name there.
-    furnished: Gate,
     /// Its neighbours know it, and it knows them.
     announced: Gate,
 }
@@ -73,8 +71,7 @@ pub fn join(options: &Options, user: &user::Options, ids: &Ids, name: &Name) -> 
         None => create(user, ids).with_context(|| format!("--network {network}"))?,
     }
     name.note_network(network)?;
-    let (furnished, announced) = (Gate::new()?, Gate::new()?);
-    Ok(Network(Some(Member { hosts, furnished, announced })))
+    Ok(Network(Some(Member { hosts, announced: Gate::new()? })))
 }
 
 /// The containers of a network that run, without the caller's `own`.
@@ -127,16 +124,11 @@ impl Network {
         self.0.as_ref().map(|member| &member.hosts)
     }
 
-    /// The container's part: its /etc/hosts is complete but for its neighbours.
-    pub fn furnished(&self) -> Result<()> {
-        self.0.as_ref().map_or(Ok(()), |member| member.furnished.open())
-    }
-
     /// The launcher's part, once the container's address is in the registry: every member learns
     /// the names of the others.
     pub fn announce(&self, name: &Name) -> Result<()> {
         let Some(member) = &self.0 else { return Ok(()) };
-        if member.furnished.wait().is_err() {
+        if member.hosts.wait().is_err() {
             return Ok(()); // the container has ended and has reported why
         }
         name.announce()?;

@@ -1,27 +1,27 @@
 //! The complete container.
 
-use harness::Identity::{Root, User};
+use harness::Identity::User;
 
 use super::{Provocation, elsewhere, provoke, unexplained};
 
 pub fn complete() -> Vec<Provocation> {
     vec![
-        provoke("keys-used-up", "inject-errno keyctl=EDQUOT -- 09-full $ONE $ROOTFS true"),
-        provoke("seccomp-not-built", "inject-errno seccomp:0:1=EINVAL seccomp:0:2=EINVAL -- 09-full $ONE $ROOTFS true")
-            .cured_by("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE --seccomp off $ROOTFS true"),
-        unexplained("inject-errno seccomp:0:1=EINVAL -- 09-full $ONE $ROOTFS true").not(&["seccomp-not-built"]),
-        provoke("volume-absent", "09-full --volume /no/such:/tmp $ROOTFS true").not(&["rootfs-absent"]),
-        provoke("volume-closed", "[ ! -x /root ] || skip '/root is open to all'; 09-full --volume /root/x:/mnt $ROOTFS true")
+        provoke("keys-used-up", "inject-errno keyctl=EDQUOT -- 09-full --read-only $ONE $ROOTFS true"),
+        provoke("seccomp-not-built", "inject-errno seccomp:0:1=EINVAL seccomp:0:2=EINVAL -- 09-full --read-only $ONE $ROOTFS true")
+            .cured_by("inject-errno seccomp:0:1=EINVAL -- 09-full --read-only $ONE --seccomp off $ROOTFS true"),
+        unexplained("inject-errno seccomp:0:1=EINVAL -- 09-full --read-only $ONE $ROOTFS true").not(&["seccomp-not-built"]),
+        provoke("volume-absent", "09-full --read-only --volume /no/such:/tmp $ROOTFS true").not(&["rootfs-absent"]),
+        provoke("volume-closed", "[ ! -x /root ] || skip '/root is open to all'; 09-full --read-only --volume /root/x:/mnt $ROOTFS true")
             .only(User)
             .not(&["mounts-closed", "mounts-apparmor", "selinux"]),
-        provoke("volume-file-and-directory", "09-full --volume /etc/passwd:/tmp $ROOTFS true")
-            .cured_by("09-full --volume /etc:/tmp $ROOTFS true")
+        provoke("volume-file-and-directory", "09-full --read-only --volume /etc/passwd:/tmp $ROOTFS true")
+            .cured_by("09-full --read-only --volume /etc:/tmp $ROOTFS true")
             .not(&["workdir-absent", "exec-not-below", "rootfs-no-directory"]),
-        provoke("workdir-absent", "09-full --workdir /no/such $ROOTFS true").cured_by("09-full $ROOTFS true")
+        provoke("workdir-absent", "09-full --read-only --workdir /no/such $ROOTFS true").cured_by("09-full --read-only $ROOTFS true")
             .not(&["volume-absent"]),
-        provoke("workdir-closed", "09-full --volume /root:/tmp --workdir /tmp $ROOTFS true")
+        provoke("workdir-closed", "09-full --read-only --volume /root:/tmp --workdir /tmp $ROOTFS true")
             .only(User)
-            .not(&["volume-closed", "container-of-another"]),
+            .not(&["volume-closed"]),
         provoke("container-absent", "enter nobody true").not(&[
             "no-terminal",
             "memory-refused",
@@ -30,19 +30,6 @@ pub fn complete() -> Vec<Provocation> {
             "address-used",
             "subnets-used",
         ]),
-        provoke(
-            "container-of-another",
-            "09-full --name of-root $ROOTFS sleep 9 &
-            for attempt in $(seq 100); do containers | grep -q of-root.*sleep && break; sleep 0.05; done
-            setpriv --reuid 54321 --regid 54321 --clear-groups enter of-root true; code=$?
-            kill $!; wait $!; exit $code",
-        )
-        .cured_by(
-            "09-full --name of-root $ROOTFS sleep 9 &
-            for attempt in $(seq 100); do containers | grep -q of-root.*sleep && break; sleep 0.05; done
-            enter of-root true; code=$?; kill $!; wait $!; exit $code",
-        )
-        .only(Root),
         provoke("no-strict-mode", "inject-errno $MKDIR=EPERM -- seccomp-demo strict")
             .cured_by("inject-errno $MKDIR=EPERM -- seccomp-demo filter; [ $? = 159 ]")
             .not(&["seccomp-not-built"]),
@@ -61,6 +48,6 @@ pub fn complete() -> Vec<Provocation> {
         elsewhere!("EINVAL", "seccomp-not-built", "no-strict-mode"),
         elsewhere!("ENOENT", "volume-absent", "workdir-absent"),
         elsewhere!("ENOTDIR", "volume-file-and-directory", "workdir-absent"),
-        elsewhere!("EACCES", "workdir-closed", "container-of-another"),
+        elsewhere!("EACCES", "workdir-closed"),
     ]
 }

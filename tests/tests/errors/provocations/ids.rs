@@ -50,7 +50,7 @@ pub fn ids() -> Vec<Provocation> {
             "05-user $(for id in $(seq 341); do echo --uid-map $id:$id:1; done) --gid-map 0:$(id -g):1 $ROOTFS true",
         )
         .not(&["id-not-mapped", "namespaces-invalid"]),
-        provoke("id-not-mapped", "09-full $ONE --user 1000 $ROOTFS true").not(&["map-too-long", "idmap-filesystem"]),
+        provoke("id-not-mapped", "09-full --read-only $ONE --user 1000 $ROOTFS true").not(&["map-too-long", "idmap-filesystem"]),
         provoke("own-id-not-mapped", "06-mount --no-map $ROOTFS true")
             .cured_by("06-mount --uid-map 0:$(id -u):1 --gid-map 0:$(id -g):1 $ROOTFS true"),
         elsewhere!("EOVERFLOW", "own-id-not-mapped"),
@@ -61,10 +61,10 @@ pub fn ids() -> Vec<Provocation> {
             own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
                 printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
-                strace -f -o /dev/null 09-full $ROOTFS true",
+                strace -f -o /dev/null 09-full --read-only $ROOTFS true",
         )
         .code(0)
-        .cured_by("strace -f -o /dev/null 09-full $ONE $ROOTFS true")
+        .cured_by("strace -f -o /dev/null 09-full --read-only $ONE $ROOTFS true")
         .not(&["newuidmap-powerless", "newuidmap-not-set-user-id", "newuidmap-refused"])
         .only(User),
         provoke(
@@ -72,10 +72,10 @@ pub fn ids() -> Vec<Provocation> {
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
                 printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
-                setpriv --no-new-privs 09-full $ROOTFS true",
+                setpriv --no-new-privs 09-full --read-only $ROOTFS true",
         )
         .code(0)
-        .cured_by("setpriv --no-new-privs 09-full $ONE $ROOTFS true")
+        .cured_by("setpriv --no-new-privs 09-full --read-only $ONE $ROOTFS true")
         .not(&["newuidmap-traced", "newuidmap-not-set-user-id", "newuidmap-refused"])
         .only(User),
         provoke(
@@ -83,7 +83,7 @@ pub fn ids() -> Vec<Provocation> {
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
                 printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod +x $TMP/newuidmap; PATH=$TMP:$PATH' \
-                09-full $ROOTFS true",
+                09-full --read-only $ROOTFS true",
         )
         .not(&["newuidmap-traced", "newuidmap-powerless", "newuidmap-refused"])
         .only(User),
@@ -92,19 +92,23 @@ pub fn ids() -> Vec<Provocation> {
             "own 'mount -t tmpfs none $TMP; echo $(id -u):100000:65536 > $TMP/ids
                 mount --bind $TMP/ids /etc/subuid && mount --bind $TMP/ids /etc/subgid
                 printf \"#!/bin/sh\\\\nexit 1\\\\n\" > $TMP/newuidmap; chmod u+s,+x $TMP/newuidmap; PATH=$TMP:$PATH' \
-                09-full $ROOTFS true",
+                09-full --read-only $ROOTFS true",
         )
         .not(&["newuidmap-traced", "newuidmap-powerless", "newuidmap-not-set-user-id"])
         .only(User),
-        provoke("idmap-too-old", "setarch --uname-2.6 inject-errno mount_setattr=ENOSYS -- 09-full $ROOTFS true")
+        provoke("idmap-too-old", "setarch --uname-2.6 inject-errno mount_setattr=ENOSYS -- 09-full --read-only $ROOTFS true")
             .only(Root)
             .code(0)
             .not(&["call-filtered", "call-absent"]),
-        provoke("call-filtered", "inject-errno mount_setattr=ENOSYS -- 09-full $ROOTFS true")
+        provoke("call-filtered", "inject-errno mount_setattr=ENOSYS -- 09-full --read-only $ROOTFS true")
             .only(Root)
             .code(0)
             .not(&["idmap-too-old", "call-too-new"]),
-        provoke("idmap-filesystem", "inject-errno mount_setattr=EINVAL -- 09-full $ROOTFS true")
+        provoke(
+            "idmap-filesystem",
+            "unshare --mount sh -c 'mount -t overlay none -o lowerdir=$(readlink -f $ROOTFS):$DIR $TMP &&
+            09-full --read-only $TMP true'",
+        )
             .only(Root)
             .code(0)
             .not(&["namespaces-invalid"]),

@@ -51,10 +51,13 @@ pub fn network() -> Vec<Provocation> {
         .not(&["subnets-used", "port-used"]),
         provoke("subnets-used", "inject-errno bind=EADDRINUSE -- 07-net $ROOTFS true")
             .not(&["address-used", "port-used"]),
-        provoke("port-used", "09-full --publish 18080:80 --publish 18080:81 $ROOTFS true"),
+        provoke(
+            "port-used",
+            "09-full --read-only --publish 18080:80 --publish 18080:81 $ROOTFS true",
+        ),
         provoke("port-reserved", "timeout 5 server 80").only(User).not(&["rootfs-closed"]),
         unexplained("inject-errno bind=EACCES -- server 18080").only(Root).not(&["port-reserved"]),
-        provoke("address-foreign", "09-full --publish 192.0.2.1:18080:80 $ROOTFS true"),
+        provoke("address-foreign", "09-full --read-only --publish 192.0.2.1:18080:80 $ROOTFS true"),
         provoke("connection-refused", "client 127.0.0.1 1"),
         provoke("connection-unreachable", "OWN=--net; own '' client 10.77.0.1"),
         elsewhere!("EOPNOTSUPP", "veth-absent"),

@@ -57,8 +57,8 @@ pub fn namespaces() -> Vec<Provocation> {
             "namespaces-unable",
         ]),
         provoke("userns-filtered", "inject-errno clone3=ENOSYS clone=EPERM -- 05-user $ROOTFS true"),
-        provoke("userns-filtered", "inject-errno unshare=EPERM -- 09-full $ONE $ROOTFS true").only(User),
-        provoke("userns-filtered", "inject-errno keyctl=EPERM -- 09-full $ONE $ROOTFS true"),
+        provoke("userns-filtered", "inject-errno unshare=EPERM -- 09-full --read-only $ONE $ROOTFS true").only(User),
+        provoke("userns-filtered", "inject-errno keyctl=EPERM -- 09-full --read-only $ONE $ROOTFS true"),
         provoke(
             "userns-forbidden",
             "own 'mount -t tmpfs none $TMP; echo Seccomp: 0 > $TMP/status; mount --bind $TMP/status /proc/$$/status' \
@@ -83,7 +83,7 @@ pub fn namespaces() -> Vec<Provocation> {
                      05-user $ROOTFS true",
             )
             .not(&["userns-limit", "mounts-limit", "disk-full", "groups-used-up", "queue-limit"]),
-        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full $ONE $ROOTFS true"),
+        provoke("namespaces-limit", "own 'echo 0 > /proc/sys/user/max_time_namespaces' 09-full --read-only $ONE $ROOTFS true"),
         provoke(
             "namespaces-wsl",
             "own 'show 4.4.0-Microsoft /proc/sys/kernel/osrelease' inject-errno clone3=EINVAL -- 05-user $ROOTFS true",
@@ -109,9 +109,9 @@ pub fn namespaces() -> Vec<Provocation> {
         provoke(
             "processes-limit",
             "08-cgroup --pids 9 $ROOTFS true 2>/dev/null || skip 'root may set no limits here'
-            exec 09-full --pids 1 $ROOTFS true",
+            exec 09-full --read-only --pids 1 $ROOTFS true",
         )
-        .cured_by("08-cgroup --pids 9 $ROOTFS true 2>/dev/null || exit 0; 09-full --pids 2 $ROOTFS true")
+        .cured_by("08-cgroup --pids 9 $ROOTFS true 2>/dev/null || exit 0; 09-full --read-only --pids 2 $ROOTFS true")
         .only(Root),
     ]
 }

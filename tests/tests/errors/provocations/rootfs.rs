@@ -30,7 +30,7 @@ pub fn rootfs() -> Vec<Provocation> {
             "tar -C $ROOTFS -cf $DIR/tree.tar bin lib lib64 usr proc dev sys 2>/dev/null; 05-user $(rootfs \
                  tar $DIR/tree.tar --to $DIR/tree) true",
         ),
-        provoke("rootfs-no-directory", "09-full /etc/passwd true").not(&["exec-not-below"]),
+        provoke("rootfs-no-directory", "09-full --read-only /etc/passwd true").not(&["exec-not-below"]),
         provoke("rootfs-closed", "[ ! -x /root ] || skip '/root is open to all'; 06-mount /root/rootfs true")
             .only(User),
         provoke(
@@ -42,7 +42,7 @@ pub fn rootfs() -> Vec<Provocation> {
         .only(Root)
         .not(&["mounts-apparmor", "mounts-closed", "volume-closed", "workdir-closed"]),
         provoke("rootfs-long-name", "06-mount $(printf %0300d 0) true")
-            .cured_by("cd $ROOTFS && 06-mount . true && 09-full . true && [ ! -e rootfs ]")
+            .cured_by("cd $ROOTFS && 06-mount . true && 09-full --read-only . true && [ ! -e rootfs ]")
             .not(&["exec-long-name"]),
         provoke("rootfs-loop", "ln -s loop $DIR/loop; 06-mount $DIR/loop true"),
         provoke("mount-point-absent", "mkdir $DIR/bare; 06-mount $DIR/bare true")

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use nix::unistd::geteuid;
 use rustix::fs::CWD;
+use user::Gate;
 
 use crate::reach::registry::Registry;
 
@@ -32,6 +33,8 @@ pub struct Hosts {
     path: PathBuf,
     /// Root's: the container's root has no rights on the way to it.
     mount: Option<OwnedFd>,
+    /// The container has written its part.
+    begun: Gate,
 }
 
 impl Hosts {
@@ -44,12 +47,22 @@ impl Hosts {
         let path = fs::read_link(&link).with_context(|| format!("read {link}"))?;
         let open = || mnt::copy_mount(CWD, &path).context("open the hosts file");
         let mount = geteuid().is_root().then(open).transpose()?;
-        Ok(Hosts { file, path, mount })
+        Ok(Hosts { file, path, mount, begun: Gate::new()? })
     }
 
     /// The container's part: the first lines, which are about itself.
     pub fn begin(&self, content: &str) -> Result<()> {
-        self.file.write_all_at(format!("{content}{MARK}").as_bytes(), 0).context("write hosts")
+        let content = format!("{content}{MARK}");
+        self.file.write_all_at(content.as_bytes(), 0).context("write hosts")?;
+        self.begun.open()
+    }
+
+    /// The launcher's part: waits for that.
+    ///
+    /// # Errors
+    /// The container has ended, and has reported why.
+    pub(super) fn wait(&self) -> Result<()> {
+        self.begun.wait()
     }
 
     /// The container's part: the file as a mount.

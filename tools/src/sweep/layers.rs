@@ -1,0 +1,42 @@
+//! Layers on which containers of step 09 wrote: `layer-XXXXXX` in this user's directory in /var/tmp.
+//! A launcher that lives holds a lock on its layer.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
+
+use super::Found;
+use super::ours::Ours;
+
+/// All of this user's.
+pub fn find(_ours: &Ours) -> Result<Vec<Found>> {
+    let base = PathBuf::from(format!("/var/tmp/container-layers-{}", geteuid()));
+    // In /var/tmp anybody may have made a directory or a link of this name.
+    let own = fs::symlink_metadata(&base)
+        .is_ok_and(|base| base.is_dir() && base.uid() == geteuid().as_raw());
+    let entries = own.then(|| fs::read_dir(&base).ok()).flatten();
+    let layers = entries.into_iter().flatten().flatten().filter(|entry| {
+        entry.file_name().to_string_lossy().starts_with("layer-")
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    });
+    Ok(layers.map(|entry| judge(entry.path())).collect())
+}
+
+fn judge(layer: PathBuf) -> Found {
+    let what = format!("layer {}", layer.display());
+    let lock = |dir| Flock::lock(dir, FlockArg::LockExclusiveNonblock);
+    match File::open(&layer).map(lock) {
+        Ok(Err(_)) => Found::left(what, "in use: its launcher holds it".into()),
+        _ => Found::goes(what, "its launcher is gone".into(), move || remove(&layer)),
+    }
+}
+
+/// The kernel leaves the overlay's `work/work` closed to everybody.
+fn remove(layer: &Path) -> Result<()> {
+    let _ = fs::set_permissions(layer.join("work/work"), Permissions::from_mode(0o700));
+    fs::remove_dir_all(layer).with_context(|| format!("remove {}", layer.display()))
+}
