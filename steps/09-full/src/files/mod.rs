@@ -38,6 +38,7 @@ pub use etc::Etc;
 pub use image::Config;
 use image::Image;
 use overlay::Overlay;
+pub use scratch::all as layers;
 use tree::Restrictions;
 use volumes::Volume;
 

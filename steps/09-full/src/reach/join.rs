@@ -102,8 +102,10 @@ fn map(line: &str) -> Option<IdMap> {
 }
 
 /// What was asked for on the command line, looked up in the container's files while we are outside.
+///
+/// The payload's root directory is the container's, and process 1 shows its own to nobody but root.
 pub fn settings(container: &Container, options: &settings::Options) -> Result<Settings> {
-    let root = format!("/proc/{}/root", container.init.pid);
+    let root = format!("/proc/{}/root", container.payload()?.pid);
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(&*root, flags, Mode::empty())
         .tried(Operation::JoinContainer, format_args!("open {root}"))?;

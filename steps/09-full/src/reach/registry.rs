@@ -13,7 +13,6 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, renameat};
 use nix::sys::stat::{SFlag, fstat};
@@ -31,9 +30,6 @@ mod place;
 
 /// No entry of ours is longer than this, whatever another user wrote into theirs.
 const LONGEST: u64 = 1 << 16;
-
-/// Root does not read more entries than this of another user.
-const MOST: usize = 4096;
 
 /// The containers of one user.
 pub(super) struct Registry {
@@ -100,12 +96,7 @@ impl Registry {
 
     /// The names of all entries: also of those that killed launchers left.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        let names = |mut directory: Dir| -> Vec<String> {
-            let files = directory.iter().flatten().take(MOST);
-            files.filter_map(|file| name_of(file.file_name().to_str().ok()?)).collect()
-        };
-        let again = self.open(".", OFlag::O_RDONLY | OFlag::O_DIRECTORY);
-        again.and_then(|file| Dir::from_fd(file.into())).map(names).unwrap_or_default().into_iter()
+        self.names_of("json")
     }
 
     /// The process that holds this name, if there is such an entry.
@@ -142,9 +133,4 @@ impl Registry {
 
 fn file_name(name: &str) -> String {
     format!("{name}.json")
-}
-
-/// Only a name that `--name` would take: another user's files may be called anything.
-fn name_of(file: &str) -> Option<String> {
-    file.strip_suffix(".json").filter(|name| super::name::is_valid(name)).map(str::to_owned)
 }
