@@ -70,9 +70,11 @@ pub fn needs(program: &Path) -> Result<Needs> {
             false => needs.missing.push(library.name),
         }
     }
-    // A C library older than 2.34 opens this one by itself, to look up a user.
-    let nss = beside_libc(&needs.libraries, "libnss_files.so.2").filter(|file| file.is_file());
-    needs.libraries.extend(nss);
+    // A C library older than 2.34 opens these by itself, to look up a user or a host.
+    for name in ["libnss_files.so.2", "libnss_dns.so.2"] {
+        let nss = beside_libc(&needs.libraries, name).filter(|file| file.is_file());
+        needs.libraries.extend(nss);
+    }
     // A map has no order, and two builds must be alike.
     needs.libraries.sort();
     Ok(needs)

@@ -16,10 +16,11 @@ struct Account {
 pub fn add(plan: &mut Plan) {
     accounts(plan);
     plan.text("etc/hosts", 0o644, "127.0.0.1 localhost\n::1 localhost\n");
+    plan.text("etc/resolv.conf", 0o644, ""); // chapter 09 mounts its own on it
     plan.text(
         "etc/nsswitch.conf",
         0o644,
-        "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n",
     );
     plan.text(
         "etc/os-release",

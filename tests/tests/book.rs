@@ -271,13 +271,6 @@ fn installed(program: &str) -> bool {
     found.is_ok_and(|status| status.success())
 }
 
-/// Steps 01 to 04 need root, however they are started.
-fn runs_step_of_root(line: &str) -> bool {
-    let targets = ["make step-", "make trace-", "make escape-"];
-    let mut started = targets.iter().flat_map(|target| line.split(target).skip(1));
-    started.any(|rest| ["01", "02", "03", "04"].iter().any(|number| rest.starts_with(number)))
-}
-
 /// How lines begin that say what this machine lacks. A reader has another machine.
 const LACKS: [&str; 2] =
     ["not on this machine, and so not in the tree: ", "Everything goes on without: "];

@@ -18,7 +18,7 @@ use rustix::mount::MountAttrFlags;
 use user::Gate;
 
 mod addresses;
-mod netlink;
+pub mod netlink;
 mod subnet;
 
 use netlink::Netlink;

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use common::{Operation, Tried};
 use ipnet::Ipv4Net;
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
@@ -100,13 +100,20 @@ impl Netlink {
 
     /// `ip route add default via GATEWAY`
     pub fn add_default_route(&self, gateway: Ipv4Addr) -> Result<()> {
-        let mut route = route();
-        route.header.table = RouteHeader::RT_TABLE_MAIN;
-        route.header.protocol = RouteProtocol::Static;
-        route.header.kind = RouteType::Unicast;
-        route.attributes.push(RouteAttribute::Gateway(gateway.into()));
-        self.add(RouteNetlinkMessage::NewRoute(route))
+        self.add(RouteNetlinkMessage::NewRoute(route_via(gateway)))
             .tried(Operation::ConfigureNetwork, format_args!("add default route via {gateway}"))
+    }
+
+    /// `ip route replace DESTINATION via GATEWAY`: also where there is such a route already.
+    pub fn replace_route(&self, destination: Ipv4Net, gateway: Ipv4Addr) -> Result<()> {
+        let mut route = route_via(gateway);
+        route.header.destination_prefix_length = destination.prefix_len();
+        route.attributes.push(RouteAttribute::Destination(destination.network().into()));
+        let message = RouteNetlinkMessage::NewRoute(route);
+        self.request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE).map(drop).tried(
+            Operation::ConfigureNetwork,
+            format_args!("replace route {destination} via {gateway}"),
+        )
     }
 
     /// `ip route get fibmatch ADDRESS`: the entry of the routing tables that decides. None where no
@@ -172,6 +179,16 @@ fn up(mut link: LinkMessage) -> LinkMessage {
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;
     link
+}
+
+/// To everywhere, until it has a destination.
+fn route_via(gateway: Ipv4Addr) -> RouteMessage {
+    let mut route = route();
+    route.header.table = RouteHeader::RT_TABLE_MAIN;
+    route.header.protocol = RouteProtocol::Static;
+    route.header.kind = RouteType::Unicast;
+    route.attributes.push(RouteAttribute::Gateway(gateway.into()));
+    route
 }
 
 fn route() -> RouteMessage {

@@ -40,16 +40,14 @@ use confine::settings::Settings;
 use confine::{capabilities, inheritance, masks, program, seccomp, settings};
 use files::Files;
 use life::{Terminal, Title};
-use reach::{detach, name, publish};
+use reach::{Ways, publish};
 
 /// The options that this chapter adds.
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 #[rustfmt::skip]
 pub struct Options {
-    #[command(flatten)] name: name::Options,
-    #[command(flatten)] detach: detach::Options,
-    #[command(flatten)] publish: publish::Options,
+    #[command(flatten)] reach: reach::Options,
     #[command(flatten)] files: files::Options,
     #[command(flatten)] process: settings::Options,
     #[command(flatten)] capabilities: capabilities::Options,
@@ -61,28 +59,23 @@ pub struct Outside {
     ids: Ids,
     /// The files that it sees.
     pub files: Files,
-    ports: publish::Ports,
     terminal: Terminal,
     title: Title,
     /// What the payload has; found by the container itself.
     settings: OnceCell<Settings>,
-    name: name::Name,
+    ways: Ways,
 }
 
 /// Before there is a container: whose ids it gets, which files, and how it is reached.
 pub fn prepare(options: &Options, user: &user::Options, rootfs: &Path) -> Result<(Outside, Ids)> {
     let ids = owners::choose(user)?;
     program::seal(&ids)?; // executes this program again, so nothing is done before it
-    detach::into_background(&options.detach)?; // what follows is the launcher's own
-    // Both are the machine's, which an ordinary user's launcher now leaves.
-    let name = name::take(&options.name, rootfs)?;
-    let ports = publish::listen(&options.publish)?;
-    owners::stand_in(user, &ids)?;
+    let ways = reach::prepare(&options.reach, user, &ids, rootfs)?;
     owners::hand_over(&ids);
     let suid = options.seccomp.allows_new_privileges();
     let files = files::open(&options.files, rootfs, &ids, suid)?;
     let (terminal, title, settings) = (Terminal::new()?, Title::find()?, OnceCell::new());
-    let outside = Outside { ids: ids.clone(), files, ports, terminal, title, name, settings };
+    let outside = Outside { ids: ids.clone(), files, terminal, title, settings, ways };
     Ok((outside, ids))
 }
 
@@ -94,7 +87,7 @@ impl Outside {
 
     /// Inside, before the pivot: what is found by the descriptors of the mounts that are ours.
     pub fn furnish(&self, options: &Options, link: &Link, root: &Root) -> Result<()> {
-        self.files.mount_inside(&options.files, link.container.addr(), root)?;
+        self.files.mount_inside(&options.files, &self.ways.etc(link), root)?;
         let open = |path: &str| root.open(path, READING);
         let settings = options.process.settings(&self.files.config(), open)?;
         let _ = self.settings.set(settings);
@@ -105,7 +98,8 @@ impl Outside {
 
     /// Inside, after the pivot: takes from the process all that the payload need not have, the means
     /// to take last.
-    pub fn confine(&self, options: &Options, launcher: &Launcher) -> Result<()> {
+    pub fn confine(&self, options: &Options, link: &Link, launcher: &Launcher) -> Result<()> {
+        self.ways.connect(link)?; // while CAP_NET_ADMIN is there
         let settings = self.settings.get().context("the container is not furnished")?;
         inheritance::reset(settings)?;
         let sets = options.capabilities.sets(settings.is_root());
@@ -129,11 +123,10 @@ impl Outside {
         life::run(&self.files.config().command(command))
     }
 
-    /// Once its cable is plugged in, the container is found and reached by its address.
-    pub fn publish(&self, link: &Link) -> Result<publish::Proxy> {
-        let cable = publish::Cable { host: link.host.addr(), container: link.container.addr() };
-        self.name.record(cable.container, &self.ports)?;
-        self.ports.forward(cable)
+    /// Once its cable is plugged in, the container is found and reached by its address, and reaches
+    /// its neighbours and the Internet.
+    pub fn publish(&self, container: &Container, link: &Link) -> Result<publish::Proxy> {
+        self.ways.publish(container, link)
     }
 
     /// Passes on what is typed, shown and signalled until the container ends. Returns the payload's

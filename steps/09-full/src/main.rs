@@ -42,14 +42,14 @@ fn main() -> std::process::ExitCode {
             outside.furnish(&args.full, &link, &root)?;
             mnt::pivot(root)?;
             link.up()?;
-            outside.confine(&args.full, launcher)?;
+            outside.confine(&args.full, &link, launcher)?;
             outside.run(&args.common.command)
         })?;
         user::map(&container, &ids)?;
         outside.shift_owners(&container)?;
         gate.open()?;
         link.plug(&container)?;
-        let _proxy = outside.publish(&link)?;
+        let _proxy = outside.publish(&container, &link)?;
         group.report(outside.wait(container)?)
     })
 }

@@ -275,6 +275,18 @@ fn in_background() -> Vec<harness::Claim> {
                 step.expect("logs", containers(step, &["logs", "bg"])?.code()).equals(125)
             },
         ),
+        holds("what is kept of one that has ended is listed, and removed by name", |step| {
+            let launch = step.launch().option("--name", "bg").flag("--detach");
+            launch.attempt(&["sleep", "30"])?;
+            step.expect("while it runs", containers(step, &["rm", "bg"])?.code()).equals(125)?;
+            containers(step, &["stop", "bg"])?;
+            let kept = containers(step, &["--disk"])?.stdout;
+            step.expect("listed", kept.contains("log of bg")).equals(true)?;
+            step.expect("removed", containers(step, &["rm", "bg"])?.code()).equals(0)?;
+            let kept = containers(step, &["--disk"])?.stdout;
+            step.expect("listed", kept.contains("log of bg")).equals(false)?;
+            step.expect("again", containers(step, &["rm", "bg"])?.code()).equals(125)
+        }),
         introduces("a log is at most two mebibytes, and ends with what was said last", |step| {
             let launch = step.launch().option("--name", "bg").flag("--detach");
             let say = "sleep 1; i=0; while [ $i -lt 60000 ]; do i=$((i+1)); \

@@ -27,6 +27,7 @@ struct Args {
 fn main() -> ExitCode {
     common::run(|args: Args| {
         let container = running::find(&args.container)?;
+        join::warn_if_of_another(&container);
         let ids = join::ids(&container)?;
         program::seal(&ids)?;
         let groups = groups::Entrances::open(&container)?;

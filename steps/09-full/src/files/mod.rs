@@ -24,7 +24,6 @@ mod tmpfs;
 mod tree;
 mod volumes;
 
-use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -35,9 +34,11 @@ use pid::Container;
 use user::Ids;
 
 use crate::owners;
+pub use etc::Etc;
 pub use image::Config;
 use image::Image;
 use overlay::Overlay;
+pub use scratch::all as layers;
 use tree::Restrictions;
 use volumes::Volume;
 
@@ -134,10 +135,10 @@ impl Files {
     }
 
     /// The container's part: mounts all else that it sees of files.
-    pub fn mount_inside(&self, options: &Options, address: Ipv4Addr, root: &Root) -> Result<()> {
-        etc::mount(address, root)?;
-        tmpfs::mount(&options.tmpfs, options.read_only, root)?;
+    pub fn mount_inside(&self, options: &Options, etc: &Etc, root: &Root) -> Result<()> {
         let missing = self.overlay.is_some(); // then it is made in the layer, not on ROOTFS
+        etc.mount(root, missing)?;
+        tmpfs::mount(&options.tmpfs, options.read_only, root)?;
         self.volumes.iter().try_for_each(|volume| volume.mount(root, missing))
     }
 }

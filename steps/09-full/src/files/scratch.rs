@@ -79,6 +79,13 @@ fn private(path: &Path) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
+/// The caller's directories, and whether a launcher uses each.
+pub fn all() -> Vec<(PathBuf, bool)> {
+    let entries = fs::read_dir(base()).into_iter().flatten().flatten();
+    let used = |path: &Path| lock(path, FlockArg::LockExclusiveNonblock).is_err();
+    entries.map(|entry| entry.path()).map(|path| (path.clone(), used(&path))).collect()
+}
+
 fn lock(directory: &Path, how: FlockArg) -> Result<Flock<File>> {
     let what = || format!("lock {}", directory.display());
     Flock::lock(File::open(directory).with_context(what)?, how)

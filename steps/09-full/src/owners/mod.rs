@@ -12,7 +12,7 @@ mod subordinate;
 
 pub use idmap::shift;
 pub use standard_files::hand_over;
-pub use subordinate::{choose, stand_in};
+pub use subordinate::{are_mapped_here, choose, stand_in};
 
 use user::{IdMap, Ids};
 

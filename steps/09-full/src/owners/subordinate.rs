@@ -41,8 +41,13 @@ pub fn choose(options: &Options) -> Result<Ids> {
         let [uids, gids] = ranges;
         [user_maps(geteuid().as_raw(), &uids), user_maps(getegid().as_raw(), &gids)]
     };
-    let given = uids.iter().all(is_mapped_here) && gids.iter().all(is_mapped_here);
-    Ok(if given || !geteuid().is_root() { Ids { uids, gids } } else { own })
+    let ids = Ids { uids, gids };
+    Ok(if are_mapped_here(&ids) || !geteuid().is_root() { ids } else { own })
+}
+
+/// Whether this process can give those ids away.
+pub fn are_mapped_here(ids: &Ids) -> bool {
+    ids.uids.iter().chain(&ids.gids).all(is_mapped_here)
 }
 
 /// An ordinary user goes on in a user namespace that has these ids, each standing for itself, and

@@ -7,13 +7,13 @@ use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use common::{Operation, Tried};
+use common::{Operation, Tried, printable};
 use libc::c_int;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::prctl;
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, setgroups};
+use nix::unistd::{Gid, geteuid, setgroups};
 use procfs::process::{Namespace, Process, Status};
 use user::{IdMap, Ids};
 
@@ -76,6 +76,15 @@ fn pidfd_open(process: &Process) -> Result<OwnedFd> {
     process.stat().map(|_| fd).context("it has ended")
 }
 
+/// Prints whose container it is where it is not the caller's own: root may have typed a number that
+/// now is another user's.
+pub fn warn_if_of_another(container: &Container) {
+    if container.owner != geteuid().as_raw() {
+        let (name, user) = (printable(&container.name), container.user());
+        common::print_stderr(&format!("container {name} is one of user {user}"));
+    }
+}
+
 /// The ids of a container, as they are outside.
 pub fn ids(container: &Container) -> Result<Ids> {
     let read = |file: &str| {
@@ -93,8 +102,9 @@ fn map(line: &str) -> Option<IdMap> {
 }
 
 /// What was asked for on the command line, looked up in the container's files while we are outside.
+///
+/// The payload's root directory is the container's, and process 1 shows its own to nobody but root.
 pub fn settings(container: &Container, options: &settings::Options) -> Result<Settings> {
-    // The payload's, as in `namespaces`: nobody but root may look through process 1.
     let root = format!("/proc/{}/root", container.payload()?.pid);
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(&*root, flags, Mode::empty())

@@ -10,13 +10,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use common::Failure;
 
-use super::registry::{Holder, Registry};
+use super::registry::{Holder, Registry, holder};
 
 /// A log of this length becomes the old one, and a new one begins.
 const LONGEST: u64 = 1 << 20;
 
 /// What belongs to a name, and outlives the container.
-const LOG: &str = "log";
+pub(super) const LOG: &str = "log";
 const OLD: &str = "log.1";
 const CODE: &str = "exit";
 pub(super) const KINDS: [&str; 3] = [LOG, OLD, CODE];
@@ -75,7 +75,7 @@ pub fn print(name: &str, follow: bool, to: &mut impl Write) -> Result<()> {
     })?;
     old.as_mut().map_or(Ok(0), |old| copy(old, to))?;
     loop {
-        let ended = super::registry::holder(&log)? == Holder::Nobody; // asked first: what it said last is read below
+        let ended = holder(&log)? == Holder::Nobody; // asked first: what it said last is read below
         copy(&mut log, to)?;
         if ended || !follow {
             return Ok(());
@@ -87,6 +87,33 @@ pub fn print(name: &str, follow: bool, to: &mut impl Write) -> Result<()> {
             log = next;
         }
     }
+}
+
+/// Removes what is kept of the caller's container of this name, which has ended.
+pub fn forget(name: &str) -> Result<()> {
+    let registry = Registry::own()?;
+    let _lock = registry.lock()?;
+    let log = registry.of(name, LOG);
+    for file in [registry.file(name), log.as_ref().and_then(|log| log.try_clone().ok())] {
+        let runs = file.is_some_and(|file| holder(&file).is_ok_and(|it| it != Holder::Nobody));
+        if runs {
+            let failure = Failure::new(format!("container {name} is running"));
+            return Err(failure.hint(format!("`containers stop {name}` ends it")).into());
+        }
+    }
+    log.with_context(|| format!("nothing is kept of a container {name}"))?;
+    registry.forget(name);
+    Ok(())
+}
+
+/// The names of the caller's containers of which something is kept, with its length in bytes.
+pub fn kept() -> Result<Vec<(String, u64)>> {
+    let registry = Registry::own()?;
+    let length = |name: &String| {
+        let files = KINDS.iter().filter_map(|kind| registry.of(name, kind)?.metadata().ok());
+        files.map(|file| file.len()).sum()
+    };
+    Ok(registry.logged().map(|name| (name.clone(), length(&name))).collect())
 }
 
 /// Waits until the caller's container of this name has ended. Returns its exit code, which is known

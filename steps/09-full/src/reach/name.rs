@@ -9,6 +9,7 @@ use std::process;
 use anyhow::Result;
 use common::Failure;
 
+use super::network::hosts::{self, Neighbour};
 use super::publish::Ports;
 use super::registry::{Entry, Holder, Registry};
 
@@ -24,8 +25,8 @@ pub struct Options {
 
 /// The name while it is held.
 pub struct Name {
-    name: String,
-    registry: Registry,
+    pub(super) name: String,
+    pub(super) registry: Registry,
     entry: RefCell<Entry>,
     /// Every version of the entry: closing one that a reader has open would end the lock for it.
     held: RefCell<Vec<File>>,
@@ -39,7 +40,7 @@ pub struct Name {
 pub fn take(options: &Options, rootfs: &Path) -> Result<Name> {
     let registry = Registry::own()?;
     let lock = registry.lock()?;
-    registry.remove_stale();
+    registry.remove_stale(None);
     let name = match &options.name {
         Some(name) => ensure_free(&registry, name)?,
         None => default_name(&registry),
@@ -58,8 +59,34 @@ impl Name {
         let mut entry = self.entry.borrow_mut();
         (entry.address, entry.ports) = (Some(address), ports.list());
         let _lock = self.registry.lock()?;
-        self.held.borrow_mut().push(self.registry.write(&self.name, &entry)?);
+        self.write(&entry)
+    }
+
+    /// Writes down the container's network; the caller has the registry's lock.
+    pub(super) fn note_network(&self, network: &str) -> Result<()> {
+        let mut entry = self.entry.borrow_mut();
+        entry.network = Some(network.to_owned());
+        self.write(&entry)
+    }
+
+    fn write(&self, entry: &Entry) -> Result<()> {
+        self.held.borrow_mut().push(self.registry.write(&self.name, entry)?);
         Ok(())
+    }
+
+    /// Writes down the names of its network's members for each of them.
+    pub(super) fn announce(&self) -> Result<()> {
+        let _lock = self.registry.lock()?;
+        self.registry.remove_stale(Some(&self.name));
+        let own = (self.name.clone(), self.entry.borrow().address);
+        self.update_neighbours(Some(own));
+        Ok(())
+    }
+
+    fn update_neighbours(&self, own: Option<Neighbour>) {
+        if let Some(network) = &self.entry.borrow().network {
+            hosts::announce(&self.registry, network, own);
+        }
     }
 }
 
@@ -70,6 +97,7 @@ impl Drop for Name {
         }
         if let Ok(_lock) = self.registry.lock() {
             self.registry.remove(&self.name);
+            self.update_neighbours(None);
         }
     }
 }
@@ -95,7 +123,7 @@ fn default_name(registry: &Registry) -> String {
 }
 
 /// A name like a host's. It begins with a letter, so that it is not a process number.
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     let default = text.strip_prefix("container-");
     if default.is_some_and(|rest| rest.starts_with(|char: char| char.is_ascii_digit())) {
         return Err("containers that were given no name are called so".into());
@@ -115,15 +143,4 @@ pub(super) fn is_valid(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn a_name_is_like_a_host_name_and_no_number() {
-        for good in ["a", "web", "web-2.example_x", "container-x", &"x".repeat(63)] {
-            assert!(super::name(good).is_ok(), "{good}");
-        }
-        for bad in ["", "7", "-web", "a/b", "a b", "a\n", "ä", "container-7", "container-7-2"] {
-            assert!(super::name(bad).is_err(), "{bad}");
-        }
-        assert!(super::name(&"x".repeat(64)).is_err());
-    }
-}
+mod tests;

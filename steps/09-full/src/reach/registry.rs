@@ -13,7 +13,6 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, renameat};
 use nix::sys::stat::{SFlag, fstat};
@@ -22,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use lock::{Holder, holder, wait};
 
+use super::network::hosts;
 use super::publish::Port;
 
 mod leftovers;
@@ -30,9 +30,6 @@ mod place;
 
 /// No entry of ours is longer than this, whatever another user wrote into theirs.
 const LONGEST: u64 = 1 << 16;
-
-/// Root does not read more entries than this of another user.
-const MOST: usize = 4096;
 
 /// The containers of one user.
 pub(super) struct Registry {
@@ -53,6 +50,8 @@ pub(super) struct Entry {
     pub address: Option<std::net::Ipv4Addr>,
     /// The ports that lead into it.
     pub ports: Vec<Port>,
+    /// The network that it shares with neighbours.
+    pub network: Option<String>,
 }
 
 impl Registry {
@@ -80,25 +79,24 @@ impl Registry {
         Ok(written)
     }
 
-    /// Removes what killed launchers left; the caller has the registry's lock.
-    pub fn remove_stale(&self) {
-        let stale = |name: &String| matches!(self.holder(name), Some(Holder::Nobody));
+    /// Removes what killed launchers left, which is all that nobody holds but our own entry: of that
+    /// the kernel does not say so. The caller has the registry's lock.
+    pub fn remove_stale(&self, own: Option<&str>) {
+        let stale =
+            |name: &String| own != Some(name) && matches!(self.holder(name), Some(Holder::Nobody));
         self.names().filter(stale).for_each(|name| self.remove(&name));
     }
 
     /// Removes an entry; the caller has the registry's lock.
     pub fn remove(&self, name: &str) {
-        let _ = unlinkat(&self.directory, file_name(name).as_str(), UnlinkatFlags::NoRemoveDir);
+        for file in [file_name(name), format!("{name}.{}", hosts::KIND)] {
+            let _ = unlinkat(&self.directory, file.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
     }
 
     /// The names of all entries: also of those that killed launchers left.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        let names = |mut directory: Dir| -> Vec<String> {
-            let files = directory.iter().flatten().take(MOST);
-            files.filter_map(|file| name_of(file.file_name().to_str().ok()?)).collect()
-        };
-        let again = self.open(".", OFlag::O_RDONLY | OFlag::O_DIRECTORY);
-        again.and_then(|file| Dir::from_fd(file.into())).map(names).unwrap_or_default().into_iter()
+        self.names_of("json")
     }
 
     /// The process that holds this name, if there is such an entry.
@@ -135,9 +133,4 @@ impl Registry {
 
 fn file_name(name: &str) -> String {
     format!("{name}.json")
-}
-
-/// Only a name that `--name` would take: another user's files may be called anything.
-fn name_of(file: &str) -> Option<String> {
-    file.strip_suffix(".json").filter(|name| super::name::is_valid(name)).map(str::to_owned)
 }

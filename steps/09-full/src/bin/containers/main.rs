@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use full::reach::{log, running, signals};
 use nix::sys::signal::Signal;
 
+mod disk;
 mod row;
 mod table;
 
@@ -24,6 +25,10 @@ struct Args {
     /// Print the list as JSON, for programs
     #[arg(long)]
     json: bool,
+
+    /// List what your containers keep on disk: layers, and logs of those in the background
+    #[arg(long, conflicts_with = "json")]
+    disk: bool,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -58,6 +63,11 @@ enum Command {
         #[arg(value_name = "NAME|PID")]
         container: String,
     },
+    /// Remove the log and the exit code of a container in the background that has ended
+    Rm {
+        /// The container's name
+        name: String,
+    },
     /// Wait until a container has ended, and end with its exit code
     Wait {
         /// The container's name; it may have ended
@@ -67,6 +77,10 @@ enum Command {
 
 fn main() -> ExitCode {
     common::run(|args: Args| match args.command {
+        None if args.disk => {
+            print!("{}", disk::list()?);
+            Ok(ExitCode::SUCCESS)
+        }
         None => list(args.json).map(|()| ExitCode::SUCCESS),
         Some(Command::Logs { follow, name }) => {
             log::print(&name, follow, &mut io::stdout()).map(|()| ExitCode::SUCCESS)
@@ -78,6 +92,7 @@ fn main() -> ExitCode {
         Some(Command::Kill { signal, container }) => {
             signals::send(&running::find(&container)?, signal).map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::Rm { name }) => log::forget(&name).map(|()| ExitCode::SUCCESS),
         Some(Command::Wait { name }) => Ok(log::wait(&name)?.unwrap_or(0).into()),
     })
 }

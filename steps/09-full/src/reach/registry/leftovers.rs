@@ -1,13 +1,18 @@
-//! Files that outlive a container: its log and its exit code.
+//! What else lies in a registry: names by the kinds of their files, and the files that outlive a
+//! container, its log and its exit code.
 
 use std::fs::File;
 
 use anyhow::{Context, Result};
+use nix::dir::Dir;
 use nix::fcntl::{OFlag, renameat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::{Registry, lock};
 use crate::reach::{log, name};
+
+/// Root does not read more entries than this of another user.
+const MOST: usize = 4096;
 
 impl Registry {
     /// Makes a file that outlives the container of this name; it is locked while we have it open.
@@ -19,10 +24,38 @@ impl Registry {
         Ok(file)
     }
 
+    /// Makes a file that nobody has open yet, instead of one that a killed launcher left.
+    pub fn create_anew(&self, name: &str, kind: &str) -> Result<File> {
+        let file = format!("{name}.{kind}");
+        let _ = unlinkat(&self.directory, file.as_str(), UnlinkatFlags::NoRemoveDir);
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+        self.open(&file, flags).with_context(|| format!("create {file} in the registry"))
+    }
+
+    /// Opens such a file of another launcher of this user for writing.
+    pub fn to_write(&self, name: &str, kind: &str) -> Option<File> {
+        self.open(&format!("{name}.{kind}"), OFlag::O_RDWR | OFlag::O_NONBLOCK).ok()
+    }
+
     /// Such a file of another process.
     pub fn of(&self, name: &str, kind: &str) -> Option<File> {
         let name = name::is_valid(name).then(|| format!("{name}.{kind}"))?;
         self.open(&name, OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()
+    }
+
+    /// The names of which a log is kept.
+    pub fn logged(&self) -> impl Iterator<Item = String> {
+        self.names_of(log::LOG)
+    }
+
+    /// The names for which there is a file of this kind.
+    pub(super) fn names_of(&self, kind: &str) -> impl Iterator<Item = String> {
+        let names = |mut directory: Dir| -> Vec<String> {
+            let files = directory.iter().flatten().take(MOST);
+            files.filter_map(|file| name_of(file.file_name().to_str().ok()?, kind)).collect()
+        };
+        let again = self.open(".", OFlag::O_RDONLY | OFlag::O_DIRECTORY);
+        again.and_then(|file| Dir::from_fd(file.into())).map(names).unwrap_or_default().into_iter()
     }
 
     /// Makes it one of another kind.
@@ -39,4 +72,10 @@ impl Registry {
             let _ = unlinkat(&self.directory, file.as_str(), UnlinkatFlags::NoRemoveDir);
         }
     }
+}
+
+/// Only a name that `--name` would take: another user's files may be called anything.
+fn name_of(file: &str, kind: &str) -> Option<String> {
+    let name = file.strip_suffix(kind)?.strip_suffix('.')?;
+    name::is_valid(name).then(|| name.to_owned())
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{Uid, geteuid, mkdtemp};
 
@@ -110,13 +110,14 @@ fn directory(path: &Path) -> Option<OwnedFd> {
 }
 
 /// Opens what lies in `directory` itself: another user's link may lead anywhere, and what they
-/// mounted there (FUSE) may never answer.
+/// mounted there (FUSE) may never answer. `name` has no slash.
 pub fn open_beneath(directory: &impl AsFd, name: &str, flags: OFlag) -> nix::Result<OwnedFd> {
-    let resolve = ResolveFlag::RESOLVE_BENEATH
-        | ResolveFlag::RESOLVE_NO_SYMLINKS
-        | ResolveFlag::RESOLVE_NO_XDEV;
-    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
-    let how =
-        if flags.contains(OFlag::O_CREAT) { how.mode(Mode::S_IRUSR | Mode::S_IWUSR) } else { how };
-    openat2(directory, name, how)
+    let resolve = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV;
+    let created = flags.contains(OFlag::O_CREAT);
+    let mode = if created { Mode::S_IRUSR | Mode::S_IWUSR } else { Mode::empty() };
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    match openat2(directory, name, OpenHow::new().flags(flags).mode(mode).resolve(resolve)) {
+        Err(Errno::ENOSYS) => openat(directory, name, flags, mode), // before Linux 5.6 (openat2(2))
+        result => result,
+    }
 }
