@@ -40,6 +40,10 @@ impl Steps {
             fs::create_dir(&path).with_context(|| format!("mkdir {}", path.display()))?;
             fs::set_permissions(&path, Permissions::from_mode(0o755)).context("chmod")?;
         }
+        // Step 09 mounts files of its own over these, where a tree has them.
+        for name in ["hosts", "hostname", "resolv.conf"] {
+            fs::write(steps.tree().join("etc").join(name), "").context("write to the tree")?;
+        }
         Ok(steps)
     }
 
