@@ -93,7 +93,10 @@ pub fn restrict_each(tree: &OwnedFd, restrictions: Restrictions) -> Result<()> {
     let top = table.iter().find(|mount| mount.mnt_id as u64 == id).context("find a mount")?;
     for mount in subtree(top, &table) {
         let below = mount.mount_point.strip_prefix(&top.mount_point).unwrap_or(Path::new(""));
-        let path = PathBuf::from(format!("/proc/self/fd/{}", tree.as_raw_fd())).join(below);
+        let mut path = PathBuf::from(format!("/proc/self/fd/{}", tree.as_raw_fd()));
+        if below != Path::new("") {
+            path.push(below); // an empty part would end the path with a slash, as only a directory's may
+        }
         remount(&path, restrictions.flags() | present_flags(mount))?;
     }
     Ok(())
