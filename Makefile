@@ -19,7 +19,7 @@
 #   make demo        the whole assignment in one go: name, processes, address, client and server, CPU held at 0.8
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
-#   make image       unpack an image, as from docker save, for step 09           FILE=IMAGE.tar
+#   make image       unpack an image, as from docker save, for step 09           FILE=IMAGE.tar [FLAT=1]
 #   make book        the book, in docs/book (mdbook is installed for that)   [OPEN=1]
 #   make test        check every claim of every chapter on this machine
 #   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
@@ -69,7 +69,7 @@ rootfs: build
 
 image: ready
 	@cargo build --quiet --package rootfs --package rootfs-image --bins
-	@$(BIN)/rootfs image "$$FILE"
+	@$(BIN)/rootfs image $(if $(FLAT),--flatten) "$$FILE"   # flat: one tree, for every step
 
 # A step is built with what it needs: the tool that makes root filesystems, and the programs that run inside so far.
 inside = $(foreach step,$(prev_and_name),$(if $(wildcard steps/$(step)/src/bin/*.rs),--package step-$(step)))
@@ -111,7 +111,11 @@ check-%:
 	@$(known)
 	@if $(practising); then $(MAKE) tried && $(PRACTICE) check '$*' $(call option,$(SUDO),--sudo); else $(MAKE) claims-$*; fi
 
-claims-%: rootfs
+# What the claims need, and no later step: one that does not compile breaks no other's check.
+claims-%: ready
+	@$(known)
+	@[ -e $(BIN)/check ] || echo "Building; the first time takes a minute or two." >&2
+	@cargo build --quiet --package harness --package rootfs $(inside) $(patsubst %,--package step-%,$(prev) $(name))
 	@$(call claims,-p step-$(name))
 
 check: rootfs
@@ -145,7 +149,7 @@ bench stress: rootfs
 test: rootfs
 	@cargo test --quiet --workspace --no-fail-fast
 
-mutants:
+mutants: ready
 	@tests/mutants.sh
 
 vm: build
@@ -154,7 +158,7 @@ vm: build
 test-vm: build
 	@KERNELS="$(KERNELS)" QUICK=$(QUICK) tests/vm/test.sh
 
-book:
+book: ready
 	@command -v mdbook >/dev/null || { echo "Installing mdbook; this takes some minutes, once." >&2; cargo install --quiet --locked mdbook@^0.5; }
 	@cargo build --quiet --package book --package practice
 	@mdbook $(if $(OPEN),serve --open,build) docs

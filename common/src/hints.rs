@@ -102,9 +102,8 @@ pub const TABLE: &[Group] = &[
 
 /// Returns why `error` happened and what to do, or what to check, where the table knows.
 pub fn hint(error: &Error) -> Option<&'static str> {
-    let text = format!("{error:#}");
-    let operation = operation(error).or_else(|| words::operation(&text));
-    let errno = errno(error).or_else(|| words::answer(&text));
+    let operation = operation(error).or_else(|| words::operation(&format!("{error:#}")));
+    let errno = errno(error);
     let subject = subject(error).unwrap_or(Path::new("/"));
     let mut rows = TABLE.iter().flat_map(|group| group.rows);
     rows.find(|row| row.fits(operation, errno, subject)).map(|row| row.hint)

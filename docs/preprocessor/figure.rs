@@ -16,7 +16,7 @@ pub fn inline(file: &Path, alternative: &str, caption: &str) -> Result<String> {
     let svg = format!("{before}{after}").replace("<svg ", &format!("<svg aria-label=\"{label}\" "));
     let caption = match caption {
         "" => String::new(),
-        text => format!("<figcaption>{text}</figcaption>\n"),
+        text => format!("<figcaption>{}</figcaption>\n", text.replace("\\\"", "\"")),
     };
     Ok(format!("<figure>\n<div class=\"picture\">\n{}</div>\n{caption}</figure>\n", svg))
 }

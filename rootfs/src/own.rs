@@ -12,7 +12,7 @@ use crate::plan::Plan;
 const PROGRAMS: [&str; 7] =
     ["queue", "server", "client", "cpu-hog", "mem-hog", "seccomp-demo", "typist"];
 
-/// Plans those of them that are built: they lie beside this program. `make step-NN` builds those of
+/// Plans those of them that are built: they are beside this program. `make step-NN` builds those of
 /// the chapters up to NN.
 ///
 /// # Errors

@@ -11,11 +11,10 @@
 //! such a namespace and goes on there. It also may remove there what containers have left.
 
 use std::fs;
-use std::io;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use common::{Operation, Tried};
+use common::{Failure, Operation, Tried};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{User, getegid, geteuid, getpid};
 
@@ -78,8 +77,12 @@ fn wait_then_run(program: &str, map: &Map) -> Result<Child> {
 fn release(mut helper: Child) -> Result<()> {
     drop(helper.stdin.take());
     let status = helper.wait().context("wait for newuidmap")?;
-    let done = if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) };
-    done.tried(Operation::RunNewuidmap, "map the ids of /etc/subuid and /etc/subgid")
+    if status.success() {
+        return Ok(());
+    }
+    let what = "newuidmap or newgidmap refused the ids of /etc/subuid and /etc/subgid";
+    let hint = "its message is above; `grep $USER /etc/subuid /etc/subgid` shows your ranges";
+    Err(Failure::new(what).hint(hint).into())
 }
 
 /// The maps of user ids and of group ids, if the caller has ranges of both.

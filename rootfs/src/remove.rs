@@ -32,11 +32,11 @@ pub fn remove(path: &Path) -> Result<()> {
             let what = printable(path).to_string();
             let failure = Failure::new(format!("remove {what}: {}", first_line(&error)));
             let hint = match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "a container that ran as another user, such as root, owns a directory in it: \
-                     `sudo rm -rf --one-file-system` removes it"
-                }
-                _ => "`ls -lR` shows what remains",
+                io::ErrorKind::PermissionDenied => format!(
+                    "`find {what} ! -user $USER -ls` shows what belongs to others, such as root after a \
+                     container of step 01: `sudo rm -rf --one-file-system {what}`"
+                ),
+                _ => format!("`ls -lR {what}` shows what remains"),
             };
             Err(failure.hint(hint).into())
         }

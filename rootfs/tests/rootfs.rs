@@ -283,7 +283,90 @@ fn ssh_lets_in_the_key() {
     assert_eq!(before, fs::read(&key).unwrap(), "a new tree knows the old key");
 }
 
+#[test]
+fn the_place_is_closed_to_other_users() {
+    let lab = Lab::new();
+    fs::create_dir(lab.path("rootfs")).unwrap();
+    fs::set_permissions(lab.path("rootfs"), Permissions::from_mode(0o755)).unwrap();
+    let tree = lab.build(&[]);
+    assert_eq!((mode(&lab.path("rootfs")), mode(&tree)), (0o700, 0o755));
+}
+
+#[test]
+fn our_own_programs_lose_their_debug_information() {
+    let lab = Lab::new();
+    let program = env!("CARGO_BIN_EXE_rootfs");
+    fs::copy(program, lab.path("debug/server")).unwrap();
+    let tree = lab.build(&[]);
+    let size = |file: &Path| fs::metadata(file).unwrap().len();
+    let copy = tree.join("usr/local/bin/server");
+    assert!(size(&copy) * 3 < size(Path::new(program)), "{} bytes", size(&copy));
+    let Some(done) = inside(&tree, "/usr/local/bin/server --version") else { return };
+    assert!(done.stdout.starts_with(b"rootfs "), "{}", stderr(&done));
+}
+
 // ---- up to date ----
+
+#[test]
+fn a_program_that_is_linked_again_is_no_change() {
+    let lab = Lab::new();
+    fs::copy(env!("CARGO_BIN_EXE_rootfs"), lab.path("debug/server")).unwrap();
+    let tree = lab.build(&[]);
+    let before = census(&tree);
+    // As after a linker that has written the same again, with other debug information behind it.
+    let mut bytes = fs::read(lab.path("debug/server")).unwrap();
+    bytes.extend_from_slice(b"more");
+    fs::write(lab.path("debug/server"), bytes).unwrap();
+    lab.build(&[]);
+    assert_eq!(before, census(&tree));
+    fs::write(lab.path("debug/server"), fs::read("/usr/bin/true").unwrap()).unwrap();
+    lab.build(&[]);
+    assert_ne!(before, census(&tree));
+}
+
+// ---- what containers leave ----
+
+#[test]
+fn a_tree_with_a_directory_of_root_is_replaced_and_kept_aside() {
+    if !geteuid().is_root() {
+        return skip("a directory of root", "this takes root, to leave one");
+    }
+    let lab = Lab::new();
+    let build = |lab: &Lab, args: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=54321", "--regid=54321", "--clear-groups"]);
+        command.arg(lab.path("debug/rootfs")).args(args).current_dir(lab.dir.path());
+        command.output().unwrap()
+    };
+    std::os::unix::fs::chown(lab.dir.path(), Some(54321), Some(54321)).unwrap();
+    assert!(build(&lab, &[]).status.success());
+    let tree = lab.path("rootfs/host");
+    fs::write(tree.join("root/.bash_history"), "of root").unwrap();
+    fs::set_permissions(tree.join("root/.bash_history"), Permissions::from_mode(0o600)).unwrap();
+    assert!(build(&lab, &["--add", "factor"]).status.success());
+    assert_eq!(lab.visible(), ["host"], "a file of root in a directory of the user is no trouble");
+    fs::create_dir(tree.join("of-root")).unwrap();
+    fs::write(tree.join("of-root/file"), "").unwrap();
+    let done = build(&lab, &[]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(!tree.join("of-root").exists() && stderr(&done).contains("sudo rm -rf"));
+    assert!(lab.path("rootfs/.host.draft.1/of-root/file").exists());
+    assert!(!build(&lab, &["remove"]).status.success());
+    assert!(lab.run(&["remove"]).status.success());
+    assert!(!lab.path("rootfs").exists());
+}
+
+#[test]
+fn only_what_this_program_has_built_is_removed() {
+    let lab = Lab::new();
+    let tree = lab.build(&[]);
+    fs::create_dir(lab.path("precious")).unwrap();
+    assert_eq!(lab.run(&["remove", "precious"]).status.code(), Some(125));
+    assert!(lab.path("precious").exists());
+    fs::set_permissions(tree.join("usr"), Permissions::from_mode(0o000)).unwrap();
+    assert!(lab.run(&["remove", tree.to_str().unwrap()]).status.success());
+    assert_eq!(fs::read_dir(lab.path("rootfs")).unwrap().count(), 0);
+}
 
 #[test]
 fn a_second_build_changes_nothing() {
@@ -336,15 +419,16 @@ fn a_killed_build_leaves_no_tree_and_no_trouble() {
 #[test]
 fn of_two_builds_at_once_one_waits() {
     let lab = Lab::new();
-    let start = |_| lab.rootfs(&[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    fs::write(lab.path("x.tar"), good()).unwrap();
+    let start = |_| {
+        lab.rootfs(&["tar", "x.tar"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
     let builds: Vec<_> = (0..4).map(start).collect();
     let done: Vec<_> = builds.into_iter().map(|build| build.wait_with_output().unwrap()).collect();
     assert!(done.iter().all(|done| done.status.success()), "{done:?}");
-    assert_eq!(
-        done.iter().filter(|done| stderr(done).contains("they are not built yet")).count(),
-        1
-    );
-    assert_eq!(lab.visible(), ["host"]);
+    // Printed by a process that fills a tree.
+    assert_eq!(done.iter().filter(|done| stderr(done).contains("left out: ")).count(), 1);
+    assert_eq!(lab.visible(), ["x"]);
 }
 
 #[test]
@@ -491,6 +575,63 @@ fn hostile_archives_are_refused_and_nothing_happens_outside() {
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1, "{what}");
         assert_eq!(fs::metadata(&victim).unwrap().nlink(), 1, "{what}");
         assert_eq!(mode(outside.path()), mode_before, "{what}");
+    }
+}
+
+/// An entry of user 26 and group 27.
+fn owned(mut entry: Vec<u8>) -> Vec<u8> {
+    let header = tar::Header::from_byte_slice(&entry[..512]).clone();
+    let mut header = header;
+    header.set_uid(26);
+    header.set_gid(27);
+    header.set_cksum();
+    entry[..512].copy_from_slice(header.as_bytes());
+    entry
+}
+
+#[test]
+fn owners_are_kept_and_set_id_bits_where_only_containers_reach_them() {
+    if !geteuid().is_root() {
+        return skip("owners of an archive", "this takes root");
+    }
+    let lab = Lab::new();
+    fs::write(lab.path("x.tar"), tar(&[&owned(file("su", "x"))])).unwrap();
+    let look = |tree: &Path| {
+        let meta = fs::metadata(tree.join("su")).unwrap();
+        (meta.uid(), meta.gid(), meta.mode() & 0o7777)
+    };
+    assert_eq!(look(&lab.build(&["tar", "x.tar"])), (26, 27, 0o6755));
+    let done = lab.run(&["tar", "x.tar", "--to", "open"]);
+    assert!(stderr(&done).contains("other users can reach"), "{}", stderr(&done));
+    assert_eq!(look(&lab.path("open")), (26, 27, 0o755));
+}
+
+#[test]
+fn an_image_is_not_taken_for_a_root_filesystem() {
+    for names in [&["oci-layout", "index.json"][..], &["manifest.json"]] {
+        let lab = Lab::new();
+        let files: Vec<_> = names.iter().map(|name| file(name, "{}")).collect();
+        let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+        fs::write(lab.path("x.tar"), tar(&files)).unwrap();
+        assert!(lab.refused(&["tar", "x.tar"]).contains("make image FILE="));
+    }
+}
+
+#[test]
+fn names_from_an_archive_do_not_command_the_terminal() {
+    let lab = Lab::new();
+    let mut mode = tar::Header::from_byte_slice(&entry("a\x1b[2J", b'0', "", 0)).clone();
+    mode.as_old_mut().mode.copy_from_slice(b"\x1b[2J\x1b[2J");
+    mode.set_cksum();
+    for bad in [
+        mode.as_bytes().to_vec(),
+        entry("a\x1b[2J\nb", b'V', "", 0),
+        entry("a\x1b]0;x\x07", b'1', "/\x1b[2J", 0),
+        [entry("a\x1b[2J", b'0', "", 0), vec![b'\x1b'; 512]].concat(),
+    ] {
+        fs::write(lab.path("x.tar"), tar(&[&bad])).unwrap();
+        let words = lab.refused(&["tar", "x.tar"]);
+        assert!(!words.contains(['\x1b', '\x07']) && words.lines().count() < 4, "{words:?}");
     }
 }
 

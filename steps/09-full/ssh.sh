@@ -2,7 +2,7 @@
 # ssh.sh BIN [COMMAND]: starts a container with an ssh server in it, logs in with ssh and runs COMMAND there.
 set -eu
 bin=$1 port=${PORT:-2222} command=${2:-'ps -ax; pstree; top -bn1 | head -n 12; ls /'}
-command -v ssh > /dev/null || { echo "ssh is not installed: sudo apt install openssh-client" >&2; exit 1; }
+command -v ssh > /dev/null || { echo "ssh is not installed: make deps" >&2; exit 1; }
 rootfs=$("$bin/rootfs" --with-ssh --to target/rootfs/ssh-host)
 tmp=$(mktemp -d) launcher=
 trap '[ -n "$launcher" ] && kill "$launcher" 2>/dev/null; rm -rf "$tmp"' EXIT

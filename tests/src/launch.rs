@@ -21,6 +21,7 @@ use crate::evidence::{Event, Expect, Log};
 use crate::host::{Host, HostPath, Identity, Needs, ORDINARY_USER, Setting};
 use crate::paths::{self, STEPS};
 use crate::process::{Process, pidfd_open, wait_until};
+use crate::programs::skip_without_programs;
 use crate::report;
 
 /// Nothing here takes longer, unless it hangs.
@@ -291,6 +292,7 @@ impl<'a> Launch<'a> {
     /// Starts the launcher, and waits for nothing.
     pub fn spawn(&self, command: &[&str]) -> Result<Launched> {
         let argv = self.argv(command)?;
+        skip_without_programs(&argv)?;
         self.step.log.add(Event::Command(self.step.host.as_typed(&quote(&argv))));
         let (stdout, stderr) =
             (tempfile::tempfile().context("tempfile")?, tempfile::tempfile().context("tempfile")?);

@@ -63,6 +63,7 @@ mod namespaces;
 mod paths;
 mod print;
 mod process;
+mod programs;
 mod report;
 
 pub use attacks::{
@@ -75,4 +76,5 @@ pub use launch::{Container, Launch, Launched, Output, Step};
 pub use paths::{STEPS, rootfs};
 pub use print::{paint, restore_sigpipe};
 pub use process::{FileId, Mount, Process, processes_with_argument, wait_until};
+pub use programs::skip_without_programs;
 pub use report::{Before, ClaimReport, HOST, REPORT, Verdict};

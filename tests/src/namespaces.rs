@@ -9,11 +9,13 @@ use nix::unistd::geteuid;
 
 use crate::paths;
 use crate::process::{Mount, Process, pidfd_open};
+use crate::programs::skip_without_programs;
 
 impl Process {
     /// The output of `command` in the namespaces of these kinds (`uts`, `net`, …) that this process
     /// is in.
     pub fn run_in(self, kinds: &[&str], command: &[&str]) -> Result<String> {
+        skip_without_programs(command)?;
         let mut entering = self.enter(kinds, command)?;
         let child = {
             let _guard = paths::no_fork();

@@ -8,9 +8,9 @@ here=$PWD tree=$PWD/target/vm/system disk=$PWD/target/vm/disk.img
 PATH=$PATH:/usr/sbin:/sbin
 give_up() { echo "disk: $*" >&2; exit 1; }
 
-need() { command -v "$1" > /dev/null || give_up "$1 is not installed: sudo apt install $2"; }
-need busybox busybox-static
-need mke2fs e2fsprogs
+need() { command -v "$1" > /dev/null || give_up "$1 is not installed: make deps"; }
+need busybox
+need mke2fs
 
 # What cargo says about the built claims of the chapters, a line each: `cargo` in the machine says the same again.
 claims=$(cargo test --quiet --no-run --workspace --test claims --message-format=json | grep '"executable":"[^"]*/deps/claims-' | sort)

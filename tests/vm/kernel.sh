@@ -19,9 +19,9 @@ case $name in
     own) suite='' ;;
     *) give_up "known are 5.10, 6.1, 6.12 and own" ;;
 esac
-command -v qemu-system-x86_64 > /dev/null || give_up "there is no qemu to boot it: sudo apt install qemu-system-x86"
+command -v qemu-system-x86_64 > /dev/null || give_up "there is no qemu to boot it: make deps"
 [ ! -e "$dir/release" ] || exit 0
-command -v modprobe > /dev/null || give_up "modprobe is not installed: sudo apt install kmod"
+command -v modprobe > /dev/null || give_up "modprobe is not installed: make deps"
 
 # This machine's apt, with another list of sources and with nothing of its own changed.
 private_apt() {

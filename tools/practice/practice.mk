@@ -6,7 +6,7 @@ N        ?=
 option    = $(if $(1),$(2) '$(subst ','\'',$(1))')
 
 # It depends on no step: whatever the learner's code is like, this builds.
-$(PRACTICE): FORCE
+$(PRACTICE): FORCE | ready
 	@[ -e $@ ] || echo "Building practice; the first time takes a minute." >&2
 	@cargo build --quiet --package practice
 FORCE:

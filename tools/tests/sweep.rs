@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 use anyhow::{Context, Result, ensure};
-use harness::{Identity, suite, test};
+use harness::{Identity, skip_without_programs, suite, test};
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         test("groups of ours go, and no others", Identity::Root, groups),
         test("what only root can remove is named with sudo", Identity::Root, needs_root),
         test("make clean spares what is mounted below target", identity, clean),
+        test("a shell's exit code is no failure, unless no shell was started", identity, shell),
         test("make deps asks each package manager for names that it knows", identity, deps),
     ];
     suite(tests, true)
@@ -64,6 +65,7 @@ impl Copy {
     /// In this directory, in namespaces of its own; what is left of the processes goes with their
     /// process 1.
     fn run(&self, script: &str) -> Result<Output> {
+        skip_without_programs(&[script])?;
         // The machine's own groups are out of sight, unless the script begins with something else.
         let script = script
             .strip_prefix("in sight;")
@@ -276,8 +278,8 @@ fn layers() -> Result<()> {
 fn groups() -> Result<()> {
     let copy = Copy::new()?;
     let output = copy.run(
-        "in sight; top=$(awk '$9 == \"cgroup\" && $NF ~ /pids/ || $9 == \"cgroup2\" { print $5 }' /proc/self/mountinfo | head -n 1)
-         mine=$top/sweep-test-$RANDOM; mkdir $mine
+        "in sight; groups=$(awk '$9 == \"cgroup\" && $NF ~ /pids/ || $9 == \"cgroup2\" { print $5 }' /proc/self/mountinfo | head -n 1)
+         mine=$groups/sweep-test-$RANDOM; mkdir $mine
          mkdir elsewhere/groups; mount --bind $mine elsewhere/groups; mount -t tmpfs tmpfs /sys/fs/cgroup
          trap 'rmdir elsewhere/groups/container-*; umount elsewhere/groups /sys/fs/cgroup; rmdir $mine' EXIT
          cd elsewhere/groups; mkdir container-aaaaaa container-foo container-bbbbbb container-cccccc; cd ../..
@@ -346,6 +348,36 @@ fn clean() -> Result<()> {
     )?;
     let tail = lines.iter().rev().take(4).rev().cloned().collect::<Vec<_>>();
     expect(&tail, &["cargo", "file", "proc", "no target"]).with_context(|| format!("{lines:?}"))
+}
+
+/// Steps that are the payload's parent, its ancestor and itself; and no trace of it inside.
+fn shell() -> Result<()> {
+    let copy = Copy::new()?;
+    with_rootfs(&copy)?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("shell");
+    fs::copy(script, copy.path("elsewhere/shell"))?;
+    let lines = copy.lines(
+        "mkdir -p empty/proc empty/dev empty/sys; chmod 700 . target/rootfs
+         for step in 01-chroot 02-pid 09-full; do
+             for tree in target/rootfs/host empty; do
+                 code=0
+                 echo 'env | grep COURSE; exit 127' |
+                     elsewhere/shell target/debug/$step $tree 2> /dev/null || code=$?
+                 echo $step $tree: $code
+             done
+         done",
+    )?;
+    expect(
+        &lines,
+        &[
+            "01-chroot target/rootfs/host: 0",
+            "02-pid target/rootfs/host: 0",
+            "09-full target/rootfs/host: 0",
+            "01-chroot empty: 127",
+            "02-pid empty: 127",
+            "09-full empty: 127",
+        ],
+    )
 }
 
 /// Package managers that write down what they are asked; the first one refuses to take all at once.

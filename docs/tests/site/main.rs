@@ -11,8 +11,11 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Trial};
 
+/// Fails with all that is wrong, a line each.
+type Check = fn() -> Result<()>;
+
 fn main() -> ExitCode {
-    let checks: [(&str, fn() -> Result<()>); 6] = [
+    let checks: [(&str, Check); 6] = [
         ("links_and_anchors_lead_somewhere", pages::links),
         ("commands_are_run_or_say_why_not", pages::commands),
         ("terms_of_the_glossary_are_used", pages::terms),
@@ -20,7 +23,7 @@ fn main() -> ExitCode {
         ("pictures_are_those_of_their_text", pictures),
         ("pages_fit_in_a_browser", browser::every_page),
     ];
-    let trial = |(name, check): (&str, fn() -> Result<()>)| {
+    let trial = |(name, check): (&str, Check)| {
         let missing = missing(name);
         if let Some(program) = missing {
             eprintln!("{name}: skipped, because {program} is not installed");

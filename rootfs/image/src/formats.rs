@@ -30,7 +30,7 @@ struct Candidate {
 
 enum Content {
     /// The manifest of an image in the layout of OCI.
-    Oci(ImageManifest),
+    Oci(Box<ImageManifest>),
     /// A line of `manifest.json`.
     Docker(Saved),
 }
@@ -134,7 +134,7 @@ fn oci_candidate(
         Some(platform) => platform,
         None => image::platform(&read_blob(source, manifest.config())?.1)?,
     };
-    Ok(Some(Candidate { names, platform, content: Content::Oci(manifest) }))
+    Ok(Some(Candidate { names, platform, content: Content::Oci(Box::new(manifest)) }))
 }
 
 fn digest(entry: &Descriptor) -> Result<Digest> {

@@ -34,8 +34,8 @@ impl Netlink {
     /// Connects to the namespace that this process is in now.
     pub fn connect() -> Result<Netlink> {
         let connect = || -> io::Result<Netlink> {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?; // strace(1) decodes the messages of a socket with an address
+            let socket = Socket::new(NETLINK_ROUTE)?;
+            socket.connect(&SocketAddr::new(0, 0))?; // strace(1) decodes what such a socket sends
             Ok(Netlink(socket))
         };
         connect().tried(Operation::OpenNetlink, "socket AF_NETLINK")

@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(dirname "$0") bin=$(realpath "$1") rootfs=$(realpath "$2") runs=${RUNS:-200}
 for tool in hyperfine cc; do
-    command -v $tool > /dev/null || { echo "$tool is not installed: sudo apt install hyperfine gcc" >&2; exit 1; }
+    command -v $tool > /dev/null || { echo "$tool is not installed: make deps" >&2; exit 1; }
 done
 tmp=$(mktemp -d) running=()
 podman_groups() { find /sys/fs/cgroup -type d -path '*/libpod_parent*' 2> /dev/null; }

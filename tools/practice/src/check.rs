@@ -58,7 +58,7 @@ fn judged(
     let sets = [extension.map(|_| Set::Extensions), Some(Set::Chapter)];
     let mut results: Vec<Judged> = Vec::new();
     for set in sets.into_iter().flatten() {
-        let Some(claims) = judge::build(&course.top, &chapter.step, set)? else {
+        let Some(claims) = judge::build(&course.top, &chapter.step, set, false)? else {
             println!("It does not compile: the compiler's message is above.");
             return Ok(None);
         };

@@ -154,12 +154,17 @@ fn reason(
     let its = results.iter().filter(|judged| exercise.text.claims.contains(&judged.claim));
     let its: Vec<&Judged> = its.collect();
     if let Some(failed) = its.iter().find(|judged| judged.fails()) {
-        return format!("fails: {}", failed.claim);
+        return format!("fails: {}: {}", failed.claim, short(failed.said()));
     }
     match its.iter().any(|judged| judged.verdict == Verdict::Held) {
         true => String::new(),
         false => "only root can show it".into(),
     }
+}
+
+/// The beginning of what the harness says, which may quote the student's program, in one line.
+fn short(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
 fn hollow_in(work: &Work, path: &Path, name: &str) -> bool {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::declaration::steps;
 use crate::processes;
 
 /// A claim takes a second or two. The harness itself gives up after 20 s of silence; a step that
@@ -99,24 +100,38 @@ impl Set {
     }
 }
 
-/// Builds the step and its claims, and nothing else. Returns the program that runs them; none when
-/// the step does not compile, which the compiler has said.
-pub fn build(top: &Path, step: &str, set: Set) -> Result<Option<PathBuf>> {
-    let package = format!("step-{step}");
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(top).args(["test", "--quiet", "--no-run", "--package", &package]);
-    cargo.args(["--test", set.target(), "--message-format=json-render-diagnostics"]);
-    let output =
-        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("run cargo")?;
+/// Builds the step, the one before, and the claims, and nothing else. Returns the program that runs
+/// the claims; none when something does not compile, which the compiler has said unless `quiet`.
+pub fn build(top: &Path, step: &str, set: Set, quiet: bool) -> Result<Option<PathBuf>> {
+    let steps = steps(top)?;
+    let before = steps.iter().take_while(|it| *it != step).last();
+    let mut tools = cargo(top, quiet);
+    tools.args(["build", "--quiet", "--bins", "--package", "harness", "--package", "rootfs"]);
+    for step in before.into_iter().map(String::as_str).chain([step]) {
+        tools.arg("--package").arg(format!("step-{step}"));
+    }
+    if !tools.status().context("run cargo")?.success() {
+        return Ok(None);
+    }
+    let mut claims = cargo(top, quiet);
+    claims.args(["test", "--quiet", "--no-run", "--package", &format!("step-{step}")]);
+    claims.args(["--test", set.target(), "--message-format=json-render-diagnostics"]);
+    let output = claims.stdout(Stdio::piped()).output().context("run cargo")?;
     if !output.status.success() {
         return Ok(None);
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let programs = messages.filter(|message| message["target"]["name"] == set.target());
-    let path =
-        programs.into_iter().find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    let mut programs = messages.filter(|message| message["target"]["name"] == set.target());
+    let path = programs.find_map(|message| message["executable"].as_str().map(PathBuf::from));
     path.map(Some).with_context(|| format!("cargo named no program for the claims of {step}"))
+}
+
+fn cargo(top: &Path, quiet: bool) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(top).stdin(Stdio::null());
+    cargo.stderr(if quiet { Stdio::null() } else { Stdio::inherit() });
+    cargo
 }
 
 /// Runs a set of claims, each given to `each` as it is decided, until that returns false.
@@ -158,6 +173,9 @@ pub fn run(
         }
     }
     let status = child.wait().context("waitpid")?;
+    if processes::interrupted() {
+        bail!("stopped by Ctrl-C; nothing is left running");
+    }
     match status.success() {
         true => Ok(End::All),
         false => bail!("the claims ended with {status}"),

@@ -3,25 +3,40 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use libc::c_int;
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-/// Ends everything below this process when it goes.
+/// Ends everything below this process when it goes. Ctrl-C, too, ends what is below first.
 pub struct Tidy {
     sudo: Option<String>,
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_interrupt(_: c_int) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// Whether Ctrl-C came while something ran below this process.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
 }
 
 impl Tidy {
     /// From here on orphans come to this process.
     pub fn new(sudo: Option<&str>) -> Result<Tidy> {
         prctl::set_child_subreaper(true).context("prctl PR_SET_CHILD_SUBREAPER")?;
+        // SAFETY: the handler stores to an atomic and does nothing else. execve(2) resets it.
+        unsafe { signal(Signal::SIGINT, SigHandler::Handler(note_interrupt)) }.context("signal")?;
         Ok(Tidy { sudo: sudo.map(str::to_owned) })
     }
 }
@@ -29,6 +44,8 @@ impl Tidy {
 impl Drop for Tidy {
     /// Again and again, because a process may start others while it is being looked for.
     fn drop(&mut self) {
+        // SAFETY: SIG_DFL runs no code of ours.
+        let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) };
         for _ in 0..100 {
             let below = descendants(Pid::this());
             if below.is_empty() {

@@ -110,6 +110,7 @@ fn after_checking(exercise: &Exercise, own: Done, results: &[(Set, Judged)]) -> 
     match its.iter().any(|judged| judged.fails()) {
         true if exercise.kind == Kind::Extend => Done::No,
         true => Done::Fails,
+        false if its.is_empty() && exercise.kind == Kind::Extend => Done::No,
         false if its.is_empty() => Done::Fails, // it does not compile
         false => Done::Yes,
     }
@@ -119,7 +120,7 @@ fn claims(course: &Course, chapter: &Chapter, sudo: Option<&str>) -> Result<Vec<
     let mut all = Vec::new();
     let extensions = chapter.of(Kind::Extend).next().map(|_| Set::Extensions);
     for set in [Set::Chapter].into_iter().chain(extensions) {
-        if let Some(claims) = judge::build(&course.top, &chapter.step, set)? {
+        if let Some(claims) = judge::build(&course.top, &chapter.step, set, true)? {
             judge::run(&course.top, &claims, sudo, |judged| {
                 all.push((set, judged));
                 true

@@ -49,8 +49,12 @@ pub fn network() -> Vec<Provocation> {
         .cured_by("07-net --ip 10.78.0.2/24 $ROOTFS true")
         .only(Root)
         .not(&["subnets-used", "port-used"]),
-        provoke("subnets-used", "inject-errno bind=EADDRINUSE -- 07-net $ROOTFS true")
-            .not(&["address-used", "port-used"]),
+        // Every name is taken; only the netlink socket, with an address of 12 bytes, is bound.
+        provoke(
+            "subnets-used",
+            "inject-errno $(seq -f bind:2:%g=EADDRINUSE 13 60) -- 07-net $ROOTFS true",
+        )
+        .not(&["address-used", "port-used"]),
         provoke(
             "port-used",
             "09-full --read-only --publish 18080:80 --publish 18080:81 $ROOTFS true",

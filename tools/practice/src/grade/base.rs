@@ -97,7 +97,11 @@ impl Base {
         let users = "root:x:0:0:root:/root:/bin/sh\nstudent:x:54321:54321::/:/bin/sh\n";
         crate::state::write(&root.join("etc/passwd"), users)?;
         crate::state::write(&root.join("etc/group"), "root:x:0:\nstudent:x:54321:\n")?;
-        let _ = fs::copy("/etc/ld.so.cache", root.join("etc/ld.so.cache"));
+        // Where the machine's libraries are, which the root filesystem of the claims is made of.
+        let mut copy = Command::new("cp");
+        copy.args(["-rf", "/etc/ld.so.cache", "/etc/ld.so.conf"]);
+        let copied = copy.arg("/etc/ld.so.conf.d").arg(root.join("etc")).status();
+        ensure!(copied.context("run cp")?.success(), "/etc/ld.so.* cannot be copied");
         course.git.export(commit, &self.tree())?;
         let (_, well) = self.jail.run(Rights::Compile, None, None, BUILD, FIRST)?;
         ensure!(well, "the course could not be built; PRACTICE_DEBUG=1 shows why");
