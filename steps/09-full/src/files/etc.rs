@@ -87,6 +87,9 @@ fn place(
             _ => return Err(error),
         }
     }
+    if !read_only {
+        return root.place(mount, path).map(|()| true);
+    }
     let restrictions = Restrictions { read_only, suid: false };
     let copy = mount.try_clone()?;
     match tree::restrict(&mount, restrictions) {

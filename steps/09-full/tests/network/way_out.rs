@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use harness::{Claim, Identity, Launch, Process, Step, holds, introduces, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::internet::{ADDRESS, BY_TCP, BY_UDP, Internet, NAME, ROUTER, open_tun};
 
@@ -76,6 +78,15 @@ pub fn claims() -> Vec<Claim> {
             let mut container = step.launch().flag("--internet").start(&["sleep", "30"])?;
             step.expect("programs", programs(step)?.len()).equals(1)?;
             container.kill_launcher()?;
+            wait_until("it ends", Duration::from_secs(2), || Ok(programs(step)?.is_empty()))
+        }),
+        introduces("it ends with the process that watches over it, too", |step| {
+            let _internet = with_tun(step)?;
+            let _container = step.launch().flag("--internet").start(&["sleep", "30"])?;
+            let found = programs(step)?;
+            step.expect("programs", found.len()).equals(1)?;
+            let guard = Pid::from_raw(found[0].status("PPid")?.parse().context("PPid")?);
+            kill(guard, Signal::SIGKILL).context("kill")?;
             wait_until("it ends", Duration::from_secs(2), || Ok(programs(step)?.is_empty()))
         }),
         holds("it ends with the container", |step| {
