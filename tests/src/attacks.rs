@@ -29,7 +29,7 @@ pub use files::handle;
 pub use host::TERMINAL;
 pub use leaks::{DESCRIPTOR, KEY, SECRET};
 pub use peers::{PEERS, Peer};
-pub use resources::LIMITS;
+pub use resources::{BUSY_MACHINE, LIMITS};
 pub use run::{AttackResult, AttackResults, Outcome, attack_peer, attack_step};
 pub use stage::{Stage, Staged};
 

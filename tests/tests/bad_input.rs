@@ -131,10 +131,12 @@ fn of_the_rootfs() -> Vec<Case> {
             file.write("")?;
             tried_on(step, file)
         }),
-        case("an empty rootfs", NOT_FOUND, "sh", |step| tried_on(step, step.host().directory()?))
-            .steps(1, 5),
+        case("an empty rootfs", NOT_FOUND, "sh", |step| {
+            tried_on(step, step.host().empty_rootfs()?)
+        })
+        .steps(1, 5),
         case("an empty rootfs, on which /proc is to be mounted", OURS, "/proc", |step| {
-            tried_on(step, step.host().directory()?)
+            tried_on(step, step.host().empty_rootfs()?)
         })
         .steps(6, 9),
         case("a rootfs without /proc", OURS, "/proc", |step| without(step, "proc")).steps(6, 9),
@@ -284,7 +286,7 @@ fn words<'a>(step: &'a Step, words: &[&str]) -> Result<Input<'a>> {
 
 /// A rootfs with nothing in it but the mount points.
 fn bare_rootfs(step: &Step) -> Result<HostPath> {
-    let rootfs = step.host().directory()?;
+    let rootfs = step.host().empty_rootfs()?;
     for directory in ["proc", "dev", "sys", "tmp", "etc"] {
         fs::create_dir(rootfs.here.join(directory))
             .with_context(|| format!("mkdir {directory}"))?;

@@ -190,11 +190,11 @@ fn mounts() -> Vec<harness::Claim> {
         }),
         introduces("with --read-only nothing is written to the root filesystem", |step| {
             let rootfs = step.host().rootfs_with_try_call()?;
-            rootfs.join("tmp/file").write("")?;
-            fs::set_permissions(rootfs.here.join("tmp/file"), Permissions::from_mode(0o666))
+            rootfs.join("file").write("")?;
+            fs::set_permissions(rootfs.here.join("file"), Permissions::from_mode(0o666))
                 .context("chmod")?;
             let inside = step.launch().flag("--read-only").rootfs(&rootfs);
-            step.expect("open", step.try_call(&inside, &["open-write", "/tmp/file"])?)
+            step.expect("open", step.try_call(&inside, &["open-write", "/file"])?)
                 .equals(Err(Errno::EROFS))
         }),
         holds("a volume is the host's directory, and read-only where it says so", |step| {

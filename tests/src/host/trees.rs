@@ -10,10 +10,15 @@ use super::{Host, HostPath, TREES};
 use crate::paths;
 
 impl Host {
+    /// A new directory for a rootfs, of the user that starts the steps here.
+    pub fn empty_rootfs(&self) -> Result<HostPath> {
+        self.directory_in(&self.scratch.path().join(TREES))
+    }
+
     /// A copy of the rootfs that may be written to, of the user that starts the steps here. Its files are
     /// links to the originals: replace them, but do not write into them.
     pub fn copy_of_rootfs(&self) -> Result<HostPath> {
-        let copy = self.directory_in(&self.scratch.path().join(TREES))?;
+        let copy = self.empty_rootfs()?;
         self.copy_tree(&paths::rootfs()?, &copy.here)?;
         Ok(copy)
     }

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         let ids = join::ids(&container)?;
         program::seal(&ids)?;
         let groups = groups::Entrances::open(&container)?;
-        let terminal = Terminal::of(container.init.pid, owners::outside(&ids.uids, 0))?;
+        let terminal = Terminal::of(container.payload()?.pid, owners::outside(&ids.uids, 0))?;
         let settings = join::settings(&container, &args.process)?;
         join::namespaces(&container)?;
         let process = pid::spawn(&pid::clone_args(&[]), |caller| {

@@ -94,7 +94,7 @@ fn map(line: &str) -> Option<IdMap> {
 
 /// What was asked for on the command line, looked up in the container's files while we are outside.
 pub fn settings(container: &Container, options: &settings::Options) -> Result<Settings> {
-    let root = format!("/proc/{}/root", container.init.pid);
+    let root = format!("/proc/{}/root", container.payload()?.pid); // that of process 1 is closed to users
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(&*root, flags, Mode::empty())
         .tried(Operation::JoinContainer, format_args!("open {root}"))?;
