@@ -147,7 +147,7 @@ fn make_copy() -> Result<PathBuf> {
         mkdir -p "$1/target/debug"   # crates that are built already need not be built again
         [ -e "$1/target/debug/deps" ] || cp -al target/debug/deps target/debug/build target/debug/.fingerprint "$1/target/debug/" || true
         git ls-files -z --cached --others --exclude-standard |
-            tar --null --ignore-failed-read -cf - -T - 2> /dev/null | tar -xf - -C "$1"
+            tar --null --ignore-failed-read -cf - -T - 2> /dev/null | tar -xmf - -C "$1"
         cd "$1"
         git init -q . && git add -A
         git -c user.name=course -c user.email=course@localhost commit -qm course
