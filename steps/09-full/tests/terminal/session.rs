@@ -283,10 +283,8 @@ impl Session {
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: the size outlives the call.
-        assert_eq!(
-            unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) },
-            0
-        );
+        let set = unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        assert_eq!(set, 0);
     }
 
     /// All settings of the terminal, to be compared.
@@ -298,10 +296,8 @@ impl Session {
     pub fn typed_ahead(&self) -> i32 {
         let mut count = 0;
         // SAFETY: the count outlives the call.
-        assert_eq!(
-            unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::FIONREAD, &raw mut count) },
-            0
-        );
+        let asked = unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+        assert_eq!(asked, 0);
         count
     }
 
