@@ -45,7 +45,7 @@ pub use failure::{Failure, errno, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
 pub use printable::printable;
 pub use programs::{MANAGERS, Manager, Need, PROGRAMS, Program};
-pub use status::status_pipe;
+pub use status::{status_pipe, status_variable};
 
 use std::ffi::OsString;
 use std::path::PathBuf;

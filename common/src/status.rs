@@ -6,6 +6,7 @@
 //! The descriptor is close-on-exec, so the payload gets neither the variable nor the pipe.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
@@ -18,14 +19,18 @@ const VARIABLE: &str = "COURSE_STATUS";
 /// The pipe and its inode number.
 static PIPE: OnceLock<(File, u64)> = OnceLock::new();
 
+/// The name that the environment gave it.
+static NAME: OnceLock<OsString> = OnceLock::new();
+
 /// Opens the pipe that the environment names, where it names one.
 pub(crate) fn open() {
     let Some(path) = env::var_os(VARIABLE) else { return };
     // SAFETY: called first of all, while this process has one thread.
     unsafe { env::remove_var(VARIABLE) };
-    let Ok(pipe) = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path) else {
+    let Ok(pipe) = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&path) else {
         return;
     };
+    let _ = NAME.set(path);
     if let Ok(found) = pipe.metadata()
         && found.file_type().is_fifo()
     {
@@ -36,6 +41,12 @@ pub(crate) fn open() {
 /// The pipe's descriptor, for a step that closes what it does not need.
 pub fn status_pipe() -> Option<RawFd> {
     PIPE.get().map(|(pipe, _)| pipe.as_raw_fd())
+}
+
+/// Returns the variable that was taken out of the environment, for a program that executes itself
+/// again.
+pub fn status_variable() -> Option<(OsString, OsString)> {
+    NAME.get().map(|name| (VARIABLE.into(), name.clone()))
 }
 
 /// Reports that the payload is about to be executed.

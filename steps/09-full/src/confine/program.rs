@@ -118,7 +118,8 @@ fn execute(program: &OwnedFd) -> Result<Infallible> {
         c_string(name)
     };
     let arguments = env::args_os().map(c_string).collect::<Result<Vec<_>, _>>()?;
-    let environment = env::vars_os().map(variable).collect::<Result<Vec<_>, _>>()?;
+    let environment = env::vars_os().chain(common::status_variable());
+    let environment = environment.map(variable).collect::<Result<Vec<_>, _>>()?;
     execveat(program, c"", &arguments, &environment, AtFlags::AT_EMPTY_PATH)
         .context("execute this program again")
 }
