@@ -177,8 +177,8 @@ fn links() -> Result<()> {
          ip address add 10.200.6.1/30 dev veth0ac80601
          pair veth0ac80701 d 10.200.7.1
          perl -e 'use Socket; socket(S, AF_INET, SOCK_STREAM, 0); setsockopt(S, 0, 15, pack(\"i\", 1));
-             bind(S, sockaddr_in(4, inet_aton(\"10.200.7.0\"))) or die; syswrite(STDERR, \"\"); sleep 60' &
-         sleep 0.3
+             bind(S, sockaddr_in(4, inet_aton(\"10.200.7.0\"))) or die; open(F, \">bound\"); sleep 60' &
+         for i in $(seq 100); do [ -e bound ] && break; sleep 0.1; done
          target/debug/sweep
          kill %1
          ip -brief link | sed \"s/@.*//; s/ .*//\" | sort | tr '\\n' ' '",
