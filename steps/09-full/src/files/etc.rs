@@ -55,8 +55,12 @@ impl Etc<'_> {
 }
 
 /// The file is made in the tmpfs on /dev, and its name there is gone as soon as it is mounted. A
-/// tmpfs for it alone would cost a millisecond when it is let go of.
+/// mount that ends up attached nowhere costs a millisecond when it is let go of, so there is none
+/// where it could not be placed.
 fn write(root: &Root, path: &str, content: &str, make_missing: bool) -> Result<bool> {
+    if !make_missing && is_missing(root, path)? {
+        return Ok(false);
+    }
     let (dev, name) = (root.resolve("dev")?, path.rsplit('/').next().unwrap_or(path));
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let file = openat(&dev, name, flags, Mode::from_bits_truncate(0o644))
@@ -77,15 +81,10 @@ fn place(
     make_missing: bool,
     read_only: bool,
 ) -> Result<bool> {
-    if let Err(error) = root.resolve(path) {
-        match common::errno(&error) {
-            Some(Errno::ENOENT) if !make_missing => return Ok(false),
-            Some(Errno::ENOENT) if mount_point::make(root, path, &mount).is_err() => {
-                return Ok(false); // a link to a directory that the image does not have
-            }
-            Some(Errno::ENOENT) => {}
-            _ => return Err(error),
-        }
+    // It may be a link to a directory that the image does not have.
+    if is_missing(root, path)? && (!make_missing || mount_point::make(root, path, &mount).is_err())
+    {
+        return Ok(false);
     }
     if !read_only {
         return root.place(mount, path).map(|()| true);
@@ -103,4 +102,11 @@ fn place(
         }
     }
     Ok(true)
+}
+
+fn is_missing(root: &Root, path: &str) -> Result<bool> {
+    match root.resolve(path) {
+        Err(error) if common::errno(&error) == Some(Errno::ENOENT) => Ok(true),
+        result => result.map(|_| false),
+    }
 }
