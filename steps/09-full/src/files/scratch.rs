@@ -31,7 +31,9 @@ impl Scratch {
     /// # Errors
     /// The directory of this user in /var/tmp belongs to somebody else, or others may enter it.
     pub fn new() -> Result<Scratch> {
-        let base = private(&base())?;
+        let usual = base();
+        // Anybody can make a directory of that name first. Then there is one of another name.
+        let base = private(&usual).or_else(|_| another(&usual))?;
         // Nobody makes or removes anything there while we do.
         let all = lock(&base, FlockArg::LockExclusive)?;
         remove_stale(&base);
@@ -51,6 +53,9 @@ impl Scratch {
                 drop(writer);
                 wait_for_end(reader, &used);
                 remove(&path);
+                if base != usual {
+                    remove(&base);
+                }
                 // SAFETY: ends the process without the launcher's exit handlers.
                 unsafe { libc::_exit(0) }
             }
@@ -68,6 +73,13 @@ impl Drop for Scratch {
         drop(self.pipe.take());
         let _ = waitpid(self.cleaner, None);
     }
+}
+
+/// Makes a directory beside `usual`, with a name that nobody can know before.
+fn another(usual: &Path) -> Result<PathBuf> {
+    let (parent, prefix) = (usual.parent().context("no parent")?, usual.file_name());
+    let directory = tempfile::Builder::new().prefix(prefix.unwrap_or_default()).tempdir_in(parent);
+    Ok(directory.with_context(|| format!("make a directory in {}", parent.display()))?.keep())
 }
 
 /// Makes a directory that only this user may enter, or checks that it is one.
