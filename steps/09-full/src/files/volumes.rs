@@ -8,6 +8,7 @@ use anyhow::Result;
 use common::{Failure, Operation, Tried};
 use mnt::Root;
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 use nix::sys::statfs::{
     CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs,
 };
@@ -96,9 +97,12 @@ impl Volume {
     /// a link of the image leads there.
     fn refuse_kernel_files(&self, root: &Root) -> Result<()> {
         let target = &self.wish.target;
-        let kind = fstatfs(root.resolve(target)?)?.filesystem_type();
-        if ![PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&kind)
-        {
+        let place = root.resolve(target)?;
+        let kind = fstatfs(&place)?.filesystem_type();
+        let kernel = [PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC];
+        // On cgroup v1 it is a tmpfs that has the hierarchies.
+        let groups = fstat(root.resolve("sys/fs/cgroup")?)?.st_dev;
+        if !kernel.contains(&kind) && fstat(&place)?.st_dev != groups {
             return Ok(());
         }
         let what = format!("volume {}: /{target} leads to files of the kernel", self.wish.source);
