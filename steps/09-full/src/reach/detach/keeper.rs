@@ -73,6 +73,7 @@ impl Keeper {
         };
         let mut text = [0; 1 << 14];
         let length = self.words.read(&mut text).context("read")?;
+        self.report_start(); // from then on words are the container's, and only for the log
         self.find_name();
         if self.typed.is_some() {
             let _ = std::io::stderr().write_all(&text[..length]);
