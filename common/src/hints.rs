@@ -22,7 +22,6 @@ mod programs;
 mod queues;
 mod rootfs;
 mod when;
-mod words;
 
 pub use when::When;
 
@@ -102,7 +101,7 @@ pub const TABLE: &[Group] = &[
 
 /// Returns why `error` happened and what to do, or what to check, where the table knows.
 pub fn hint(error: &Error) -> Option<&'static str> {
-    let operation = operation(error).or_else(|| words::operation(&format!("{error:#}")));
+    let operation = operation(error);
     let errno = errno(error);
     let subject = subject(error).unwrap_or(Path::new("/"));
     let mut rows = TABLE.iter().flat_map(|group| group.rows);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
+use common::{Operation, Tried};
 use libc::{
     BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
     SECCOMP_RET_KILL_PROCESS, SECCOMP_SET_MODE_FILTER, SECCOMP_SET_MODE_STRICT, c_uint,
@@ -41,7 +42,7 @@ fn strict() -> Result<()> {
     nix::unistd::write(&writer, b"a word").context("write to a pipe")?;
     say(b"strict: from here on only read, write, _exit and sigreturn\n");
     seccomp(SECCOMP_SET_MODE_STRICT, std::ptr::null())
-        .context("seccomp SECCOMP_SET_MODE_STRICT")?;
+        .tried(Operation::EnterStrictMode, "seccomp SECCOMP_SET_MODE_STRICT")?;
     say(b"write: works, you are reading it\n");
     // Not even memory can be asked for now: the buffer is on the stack.
     let mut word = [0; 6];

@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
-use common::Failure;
+use common::{Failure, Operation, Tried};
 use nix::errno::Errno;
 
 /// Types TEXT and Enter on the terminal that is its standard input, output or error
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         let terminal = standard
             .into_iter()
             .find(BorrowedFd::is_terminal)
-            .ok_or(Failure::new("no terminal to type on"))?;
+            .ok_or(Failure::new("no terminal to type on").of(Operation::FindTerminal))?;
         args.text
             .bytes()
             .chain([b'\n'])
@@ -38,5 +38,5 @@ fn main() -> ExitCode {
 fn press(terminal: BorrowedFd, key: u8) -> Result<()> {
     // SAFETY: reads one byte, which outlives the call.
     let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSTI, &raw const key) };
-    Errno::result(result).map(drop).context("ioctl TIOCSTI")
+    Errno::result(result).map(drop).tried(Operation::TypeOnTerminal, "ioctl TIOCSTI")
 }

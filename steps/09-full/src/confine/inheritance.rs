@@ -65,7 +65,9 @@ fn join_new_keyring() -> Result<()> {
     };
     match Errno::result(result) {
         Err(Errno::ENOSYS) => Ok(()), // a kernel without keys
-        result => result.map(drop).context("keyctl KEYCTL_JOIN_SESSION_KEYRING"),
+        result => {
+            result.map(drop).tried(Operation::JoinKeyring, "keyctl KEYCTL_JOIN_SESSION_KEYRING")
+        }
     }
 }
 
@@ -75,7 +77,7 @@ fn create_time_namespace() -> Result<()> {
     // SAFETY: flags alone.
     match Errno::result(unsafe { libc::unshare(CLONE_NEWTIME) }) {
         Err(Errno::EINVAL) => Ok(()), // before Linux 5.6
-        result => result.map(drop).context("unshare CLONE_NEWTIME"),
+        result => result.map(drop).tried(Operation::CreateNamespaces, "unshare CLONE_NEWTIME"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use anyhow::{Context, Result};
+use common::{Operation, Tried};
 use libc::{SI_USER, SIGCHLD, SIGHUP, c_int, siginfo_t};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, clone};
@@ -48,7 +49,7 @@ fn start(command: &[OsString]) -> Result<Pid> {
         Err(Errno::EINVAL) => start(CloneFlags::empty()), // into a new time namespace older kernels let copies only
         result => result,
     }
-    .context("clone")
+    .tried(Operation::Fork, "clone")
 }
 
 /// Executes the command, with no signal blocked.

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::Failure;
+use common::{Failure, Operation};
 
 use super::registry::{Holder, Registry, holder};
 
@@ -122,7 +122,9 @@ pub fn wait(name: &str) -> Result<Option<u8>> {
     let registry = Registry::own()?;
     let (entry, log) = (registry.file(name), registry.of(name, LOG));
     if entry.is_none() && log.is_none() {
-        return Err(Failure::new(format!("no container {name} is running")).into());
+        return Err(Failure::new(format!("no container {name} is running"))
+            .of(Operation::FindContainer)
+            .into());
     }
     for file in [entry, log].iter().flatten() {
         super::registry::wait(file).context("wait for its end")?;

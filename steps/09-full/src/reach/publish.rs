@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
+use common::{Operation, Tried};
 use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -62,7 +63,8 @@ pub struct Proxy(Option<(OwnedFd, Pid)>);
 /// address that this machine does not have.
 pub fn listen(options: &Options) -> Result<Ports> {
     let listen = |port: &Port| {
-        let listener = Listener::bind(port).with_context(|| format!("listen on {}", port.outside));
+        let listener = Listener::bind(port)
+            .tried(Operation::Listen, format_args!("listen on {}", port.outside));
         Ok((listener?, *port))
     };
     options.publish.iter().map(listen).collect::<Result<_>>().map(Ports)

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use common::Failure;
+use common::{Failure, Operation};
 use nix::unistd::{Uid, User, geteuid};
 use procfs::process::Process;
 use procfs::{Current, Uptime};
@@ -76,7 +76,8 @@ pub fn find(which: &str) -> Result<Container> {
 
 /// A name that another user chose must not decide where root goes.
 fn not_found(which: &str) -> Result<Container> {
-    let failure = Failure::new(format!("no container {which} is running"));
+    let failure =
+        Failure::new(format!("no container {which} is running")).of(Operation::FindContainer);
     match all()?.into_iter().find(|it| it.name == which) {
         Some(it) => bail!(failure.hint(format!(
             "user {} has one of that name, with process 1 {}: only this number reaches it",
