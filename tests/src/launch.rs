@@ -254,7 +254,7 @@ impl<'a> Launch<'a> {
     }
 
     /// Starts it with this descriptor open, on something of the host.
-    pub(crate) fn leaking_path(mut self, descriptor: i32, path: &HostPath) -> Result<Self> {
+    pub fn leaking_path(mut self, descriptor: i32, path: &HostPath) -> Result<Self> {
         self.leaked.push((descriptor, CString::new(path.arg())?));
         Ok(self)
     }

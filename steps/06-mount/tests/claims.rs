@@ -140,6 +140,17 @@ fn main() -> ExitCode {
                 step.expect("exit code", output.code()).equals(0)
             }),
             holds("links in a hostile rootfs lead nothing outside (CVE-2021-30465)", hostile_links),
+            holds(
+                "no link leads out through what the launcher left open (CVE-2024-21626)",
+                |step| {
+                    let outside = step.host().directory()?;
+                    fs::copy("/bin/true", outside.here.join("command")).context("copy")?;
+                    let rootfs = step.host().copy_of_rootfs()?;
+                    symlink("/proc/self/fd/17", rootfs.here.join("way")).context("symlink")?;
+                    let launch = step.launch().rootfs(&rootfs).leaking_path(17, &outside)?;
+                    step.expect("exit code", launch.attempt(&["/way/command"])?.code()).equals(127)
+                },
+            ),
             holds("links in the rootfs are followed inside it", links_to_what_is_inside),
             holds("a rootfs without /proc is refused by name", |step| {
                 let rootfs = step.host().copy_of_rootfs()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -253,6 +253,15 @@ fn process() -> Vec<harness::Claim> {
             let container = step.start(&["sleep", "30"])?;
             step.expect("time namespace of the payload", container.payload.ns("time")?)
                 .differs_from(step.host().ns("time")?)
+        }),
+        holds("--workdir follows links of the image, and none of /proc/PID", |step| {
+            let rootfs = step.host().copy_of_rootfs()?;
+            for (name, target, code) in [("a", "etc", 0), ("b", "/proc/self/cwd", 125)] {
+                symlink(target, rootfs.here.join(name)).context("symlink")?;
+                let launch = step.launch().rootfs(&rootfs).option("--workdir", &format!("/{name}"));
+                step.expect(target, launch.attempt(&["true"])?.code()).equals(code)?;
+            }
+            Ok(())
         }),
         holds("--workdir, --user and --env are what the payload has", |step| {
             let launch = step
