@@ -481,10 +481,10 @@ impl Launched {
 
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
     let another = |process: &Process| {
-        process.cmdline().is_ok_and(|cmdline| {
-            let process_1 = cmdline.starts_with(b"container-init"); // of step 09
-            !cmdline.is_empty() && !cmdline.ends_with(own) && !process_1
-        })
+        // Process 1 of step 09 writes over its command line, which takes more than a moment when it
+        // lies on two pages. Its name is there before, and is never half written.
+        process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && !cmdline.ends_with(own))
+            && process.file("comm").is_ok_and(|name| name != "container-init\n")
     };
     // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID
     // namespace.

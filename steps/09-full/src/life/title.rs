@@ -23,6 +23,8 @@ impl Title {
     /// Replaces the command line of this process, a copy of the launcher: everybody inside can read
     /// it, and it has paths of the host and secrets of `--env`.
     pub fn set(&self, title: &str) -> Result<()> {
+        let name = std::ffi::CString::new(title)?;
+        prctl::set_name(&name).context("prctl PR_SET_NAME")?;
         let length = self.end.saturating_sub(self.start) as usize;
         if length > 0 {
             // SAFETY: the kernel has put the arguments of main() there, writable and for as long as
@@ -32,7 +34,6 @@ impl Title {
             line.fill(0);
             line[..shown].copy_from_slice(&title.as_bytes()[..shown]);
         }
-        let name = std::ffi::CString::new(title)?;
-        prctl::set_name(&name).context("prctl PR_SET_NAME")
+        Ok(())
     }
 }
