@@ -114,28 +114,25 @@ fn ctrl_c_ends_a_payload_that_is_no_shell() {
 fn the_users_terminal_is_raw_meanwhile_and_afterwards_as_before() {
     introduces(|case| {
         let mut session = case.start(&["sh", "-c", "echo ready; read line"]);
-        let before = session.settings();
         assert!(session.shows("ready"));
         let meanwhile = session.settings();
         session.press("\n");
         session.end();
-        session.settings() == before && meanwhile != before
+        session.settings() == session.before && meanwhile != session.before
     });
     for end in ["exit 0", "kill -KILL $$", "exec no-such-program"] {
         holds(|case| {
             let mut session = case.start(&["sh", "-c", end]);
-            let before = session.settings();
             session.end();
-            session.settings() == before
+            session.settings() == session.before
         });
     }
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1] {
         holds(|case| {
             let mut session = case.start(&["sh", "-c", "echo ready; exec sleep 100"]);
-            let before = session.settings();
             assert!(session.shows("ready"));
             session.signal(signal);
-            session.end() == 128 + signal && session.settings() == before
+            session.end() == 128 + signal && session.settings() == session.before
         });
     }
 }
@@ -355,10 +352,9 @@ fn a_signal_ends_the_launcher_at_every_moment_of_its_start() {
         holds(|case| {
             (0..20).all(|moment| {
                 let mut session = start(case, &["sleep", "100"]);
-                let before = session.settings();
                 sleep(Duration::from_micros(500 * moment));
                 session.signal(libc::SIGTERM);
-                session.end() == 128 + libc::SIGTERM && session.settings() == before
+                session.end() == 128 + libc::SIGTERM && session.settings() == session.before
             })
         });
     }

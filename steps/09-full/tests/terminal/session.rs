@@ -152,6 +152,8 @@ pub struct Session {
     pub child: Child,
     master: Option<File>,
     slave: OwnedFd,
+    /// The settings of the terminal before the launcher started.
+    pub before: String,
     /// All that the terminal has shown.
     pub shown: String,
 }
@@ -193,6 +195,7 @@ impl Session {
         }
         prepare(&mut command);
         Session {
+            before: settings(&pty.slave),
             child: command.spawn().unwrap(),
             master: Some(pty.master.into()),
             slave: pty.slave,
@@ -289,7 +292,7 @@ impl Session {
 
     /// All settings of the terminal, to be compared.
     pub fn settings(&self) -> String {
-        format!("{:?}", libc::termios::from(nix::sys::termios::tcgetattr(&self.slave).unwrap()))
+        settings(&self.slave)
     }
 
     /// How many bytes of input wait for whoever reads the terminal next.
@@ -368,4 +371,8 @@ pub fn close_standard_files(command: &mut Command) {
 /// The exit code, or 128 + n.
 pub fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+}
+
+fn settings(terminal: &OwnedFd) -> String {
+    format!("{:?}", libc::termios::from(nix::sys::termios::tcgetattr(terminal).unwrap()))
 }
