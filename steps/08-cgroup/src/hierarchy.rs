@@ -10,6 +10,7 @@ use nix::unistd::{AccessFlags, access};
 use procfs::process::{MountInfo, Process};
 use procfs::{ProcessCGroup, ProcessCGroups};
 
+use crate::Node;
 use crate::files::{self, Directory, Version};
 
 /// One tree, and the place of this process in it.
@@ -34,6 +35,24 @@ pub fn find(controllers: &[&'static str]) -> Result<Vec<Hierarchy>> {
         match found.iter_mut().find(|known| known.own.top == hierarchy.own.top) {
             Some(known) => known.controllers.push(controller), // cpu and cpuacct, often mounted together
             None => found.push(hierarchy),
+        }
+    }
+    Ok(found)
+}
+
+/// Finds the trees of v1 by which programs size themselves, besides those of `limited`.
+pub(crate) fn beside(limited: &[Node]) -> Result<Vec<Hierarchy>> {
+    let process = Process::myself().context("open /proc/self")?;
+    let groups = process.cgroups().context("read /proc/self/cgroup")?;
+    let mounts = files::mounts()?;
+    let mut found: Vec<Hierarchy> = Vec::new();
+    for controller in ["cpu", "cpuacct", "cpuset", "memory"] {
+        let Ok(hierarchy) = locate(controller, &groups, &mounts) else { continue };
+        let tops = limited.iter().map(|node| &node.dir.top);
+        let known =
+            tops.chain(found.iter().map(|it| &it.own.top)).any(|top| *top == hierarchy.own.top);
+        if !known && !hierarchy.is_v2() {
+            found.push(hierarchy);
         }
     }
     Ok(found)

@@ -30,6 +30,8 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// limit. Without limits it has none, and needs no right to create them.
 pub struct Group {
     nodes: Vec<Node>,
+    /// Groups without a limit, in the other trees where programs look for one.
+    beside: Vec<Node>,
     cleaner: Option<Cleaner>,
 }
 
@@ -40,7 +42,7 @@ impl Group {
     /// No hierarchy has the controller, or its tree may not be changed by this user.
     pub fn create(options: &Options) -> Result<Group> {
         let limits = options.limits();
-        let mut group = Group { nodes: Vec::new(), cleaner: None };
+        let mut group = Group { nodes: Vec::new(), beside: Vec::new(), cleaner: None };
         if limits.is_empty() {
             return Ok(group);
         }
@@ -50,11 +52,30 @@ impl Group {
         for hierarchy in hierarchies {
             let node = Node::create(hierarchy)?;
             cleaner.remember(&node.dir.path)?;
-            let ours = limits.iter().filter(|limit| node.limits(limit.controller));
+            let ours = limits.iter().filter(|limit| node.has(limit.controller));
             ours.into_iter().try_for_each(|limit| node.set(limit))?;
             group.nodes.push(node);
         }
+        group.create_beside()?;
         Ok(group)
+    }
+
+    /// On v1 a JVM, for one, heeds a limit only where it finds the trees of all controllers by which
+    /// it sizes itself. Where this user may not create a group, the container does not see the tree.
+    fn create_beside(&mut self) -> Result<()> {
+        for hierarchy in hierarchy::beside(&self.nodes)? {
+            if let (Ok(node), Some(cleaner)) = (Node::create(hierarchy), &mut self.cleaner) {
+                cleaner.remember(&node.dir.path)?;
+                node.inherit()?;
+                self.beside.push(node);
+            }
+        }
+        Ok(())
+    }
+
+    /// All its nodes, with a limit and without.
+    fn all(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().chain(&self.beside)
     }
 
     /// As [`pid::clone_args`]; on cgroup v2 the child is born in the group, so that nothing of it
@@ -71,8 +92,8 @@ impl Group {
     /// The child's part: enters the groups that it was not born in, and makes them the `/` of its
     /// own view (cgroup_namespaces(7)).
     pub fn enter(&self) -> Result<()> {
-        let outside = self.nodes.iter().filter(|node| node.dir.is_empty());
-        outside.into_iter().try_for_each(Node::enter)?;
+        let mut outside = self.all().filter(|node| node.dir.is_empty());
+        outside.try_for_each(Node::enter)?;
         let flags = CloneFlags::CLONE_NEWCGROUP;
         unshare(flags).tried(Operation::namespaces(flags), "unshare CLONE_NEWCGROUP")
     }

@@ -46,8 +46,19 @@ impl Node {
     }
 
     /// Returns whether the group's hierarchy provides this one of the requested controllers.
-    pub fn limits(&self, controller: &str) -> bool {
+    pub fn has(&self, controller: &str) -> bool {
         self.hierarchy.has(controller)
+    }
+
+    /// A new group of `cpuset` has no CPU and no memory, and nothing can enter it: it gets those of
+    /// the group above.
+    pub fn inherit(&self) -> Result<()> {
+        let files = if self.has("cpuset") { &["cpuset.cpus", "cpuset.mems"][..] } else { &[] };
+        files.iter().try_for_each(|file| {
+            let above = fs::read(self.hierarchy.own.path.join(file));
+            let copied = above.and_then(|above| fs::write(self.dir.path.join(file), above));
+            copied.with_context(|| format!("copy {file} to {}", self.dir.path.display()))
+        })
     }
 
     /// Sets a limit.

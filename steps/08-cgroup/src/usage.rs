@@ -53,7 +53,7 @@ const PARTS: [Part; 5] = [
 impl Part {
     /// Takes the number from the first group that has it.
     fn describe(&self, nodes: &[Node]) -> Option<String> {
-        let shows = |node: &&Node| self.controllers.iter().any(|name| node.limits(name));
+        let shows = |node: &&Node| self.controllers.iter().any(|name| node.has(name));
         let number = nodes.iter().filter(shows).find_map(|node| node.dir.read(&self.counter))?;
         (self.words)(number)
     }

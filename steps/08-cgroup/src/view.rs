@@ -24,7 +24,7 @@ impl Group {
             return root.mount("cgroup2", PLACE, read_only, &[]);
         }
         root.mount("tmpfs", PLACE, mnt::INERT, &[("mode", "755"), ("size", "16k")])?;
-        for group in groups.iter().filter(|group| self.limits_by(group)) {
+        for group in groups.iter().filter(|group| self.is_in(group)) {
             let name = group.controllers.join(",");
             let mode = Mode::from_bits_truncate(0o755);
             mkdirat(root.resolve(PLACE)?, name.as_str(), mode)
@@ -37,8 +37,8 @@ impl Group {
     }
 
     /// Whether the container has a group of its own in this hierarchy of v1.
-    fn limits_by(&self, group: &ProcessCGroup) -> bool {
-        let limited = |name: &String| self.nodes.iter().any(|node| node.limits(name));
-        group.hierarchy != 0 && group.controllers.iter().any(limited)
+    fn is_in(&self, group: &ProcessCGroup) -> bool {
+        let own = |name: &String| self.all().any(|node| node.has(name));
+        group.hierarchy != 0 && group.controllers.iter().any(own)
     }
 }

@@ -78,6 +78,25 @@ fn main() -> ExitCode {
                 })
             })
             .only(Identity::Root),
+            holds(
+                "on v1 a limit is seen together with all trees by which a JVM sizes itself",
+                |step| {
+                    let container = limited(step, "--memory", "64M")?.start(&["sleep", "30"])?;
+                    let trees = container.payload.mounts()?;
+                    if !trees.iter().any(|mount| mount.fstype == "cgroup") {
+                        return skip("the controllers are in one tree, of v2");
+                    }
+                    for controller in ["cpu", "cpuacct", "cpuset", "memory"] {
+                        let shows = |options: &str| options.split(',').any(|it| it == controller);
+                        let shown = trees.iter().any(|mount| shows(&mount.options));
+                        step.expect(controller, shown).equals(true)?;
+                        let group = group(container.payload, controller)?;
+                        step.expect("its own group", group.exists()).equals(true)?;
+                    }
+                    Ok(())
+                },
+            )
+            .only(Identity::Root),
             holds("the group is gone with the container", |step| {
                 let mut container = limited(step, "--pids", "50")?.start(&["sleep", "30"])?;
                 let group = group(container.payload, "pids")?;
