@@ -26,6 +26,7 @@
 #   make test-vm     the claims on other kernels, and on other layouts of cgroups       [KERNELS="6.1 6.12 5.10"]
 #   make bench       how long a start takes, beside other programs that start containers
 #   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
+#   make real        real software in step 09: postgres, redis, nginx, sshd, a JVM, apt; needs root and debootstrap   [SUDO=sudo]
 #   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
 #   make sweep       remove what an interrupted experiment left on the machine           [DRY=1] [SUDO=sudo] [ROOTFS=DIR]
 #   make test-practice  every exercise takes out what it says, and its claims notice  [QUICK=1]
@@ -143,6 +144,9 @@ bench stress: rootfs
 	@RUSTFLAGS="$(STATIC)" cargo build --quiet --release --workspace --bins --target $(HOST)
 	@steps/09-full/bench/$@.sh target/$(HOST)/release $(ROOTFS)
 
+real: build
+	@$(SUDO) steps/09-full/real/real.sh $(BIN)
+
 test: rootfs
 	@cargo test --quiet --workspace --no-fail-fast
 
@@ -179,4 +183,4 @@ clean:
 	@[ ! -d target ] || $(MAKE) sweep DRY=
 	@cargo clean --quiet 2> /dev/null || tools/remove-target
 
-.PHONY: help image ready doctor deps sweep build rootfs check escape demo ssh bench stress test vm test-vm mutants book clean
+.PHONY: help image ready doctor deps sweep build rootfs check escape demo ssh bench stress real test vm test-vm mutants book clean

@@ -41,7 +41,6 @@ as() {
     fi
     echo "As $1$([ "$1" = root ] || echo " ($user)")" >&2
     (cd "$dir" && "${become[@]}" env -i PATH="$PATH" HOME="$dir" MIRROR=$MIRROR ./experiments.sh "$image") > "$work/results-$1"
-    umount --lazy "$dir/podman/overlay" 2> /dev/null || true
     rm -rf "$dir"
 }
 

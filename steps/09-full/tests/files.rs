@@ -43,6 +43,12 @@ fn layers() -> Vec<harness::Claim> {
             step.expect("what is found", output.stdout).equals("kept\n")?;
             step.expect("var on the disk", rootfs.here.join("var").exists()).equals(true)
         }),
+        holds("the next start leaves the layer of a container that runs", |step| {
+            let launch = step.launch().words(&["--overlay"]);
+            let mut first = launch.start(&["sh", "-c", "sleep 2; mkdir /new && echo made"])?;
+            step.expect("exit code of the next", launch.attempt(&["true"])?.code()).equals(0)?;
+            step.expect("the first", first.wait()?.stdout).equals("made\n")
+        }),
         holds("the way up from / leads nowhere, over a layer too", |step| {
             let rootfs = step.host().copy_of_rootfs()?;
             let output =
