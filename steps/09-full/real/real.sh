@@ -20,7 +20,7 @@ user=${SUDO_USER:-$(cut -d : -f 1 /etc/subuid 2> /dev/null | while read -r name;
 # Processes, mounts and links of the namespaces end with them. What else could stay is on the disk, or a control group.
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/real-XXXXXX")
 groups() { find /sys/fs/cgroup -type d \( -name 'container-*' -o -name '*libpod*' -o -name 'conmon*' \) 2> /dev/null | sort -r; }
-snapshot() { groups; sed 's/^/mount /' /proc/self/mountinfo; ls /sys/class/net; nft list ruleset 2> /dev/null; pgrep '^(09-full|publish)$'; }
+snapshot() { groups; sed 's/^/mount /' /proc/self/mountinfo; ls /sys/class/net; nft list ruleset 2> /dev/null; pgrep -x 09-full; }
 before=$(snapshot || true) groups_before=$(groups)
 finish() {
     rm -rf "$work"
