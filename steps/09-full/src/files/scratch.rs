@@ -98,13 +98,13 @@ pub fn all() -> Vec<(PathBuf, bool)> {
     entries.map(|entry| entry.path()).map(|path| (path.clone(), used(&path))).collect()
 }
 
-/// The lock is that of the open file, which a child has as well: it goes when both have closed it.
-/// (That of `nix::fcntl::Flock` goes when the first of them drops it.)
+/// The lock is gone when the last copy of the descriptor is closed: the cleaner's, for a directory
+/// in use.
 fn lock(directory: &Path, how: FlockOperation) -> Result<File> {
     let what = || format!("lock {}", directory.display());
-    let directory = File::open(directory).with_context(what)?;
-    flock(&directory, how).with_context(what)?;
-    Ok(directory)
+    let file = File::open(directory).with_context(what)?;
+    flock(&file, how).with_context(what)?;
+    Ok(file)
 }
 
 /// Whoever uses a directory holds its lock, and the kernel takes that away with the process.
