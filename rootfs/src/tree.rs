@@ -138,14 +138,7 @@ impl Tree {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let how =
             OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        loop {
-            match openat2(&self.root, path, how) {
-                // Something was renamed on this machine while the kernel followed a `..`: it cannot
-                // vouch for the result.
-                Err(Errno::EAGAIN) => continue,
-                done => return done,
-            }
-        }
+        common::retry(|| openat2(&self.root, path, how))
     }
 }
 

@@ -142,16 +142,21 @@ fn the_tools_of_the_host_run_inside() {
     assert_eq!(tree, lab.path("rootfs/host"));
     assert_eq!(fs::read_link(tree.join("bin")).unwrap(), Path::new("usr/bin"));
     assert_eq!(mode(&tree.join("tmp")), 0o1777);
-    let script = "ls / && whoami && ip -V && mount --version && awk 'BEGIN { print 40 + 2 }'";
-    let Some(done) = inside(&tree, script) else { return };
-    let told = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{}", stderr(&done));
-    assert!(
-        ["proc\n", "root\n", "iproute2", "util-linux", "42\n"]
-            .iter()
-            .all(|word| told.contains(word)),
-        "{told}"
-    );
+    for (script, word) in [
+        ("ls /", "proc\n"),
+        ("whoami", "root\n"),
+        ("ip -V", "iproute2"),
+        ("mount --version", "util-linux"),
+        ("awk 'BEGIN { print 40 + 2 }'", "42\n"),
+    ] {
+        let program = script.split(' ').next().unwrap();
+        if !has(program) {
+            skip("a tool of the host", &format!("{program} is not on this machine"));
+            continue;
+        }
+        let Some(done) = inside(&tree, script) else { return };
+        assert!(String::from_utf8_lossy(&done.stdout).contains(word), "{script}: {done:?}");
+    }
 }
 
 #[test]

@@ -54,6 +54,7 @@
 //! has its rights on the machine only.)
 
 pub mod attacks;
+mod busy;
 mod child;
 mod claim;
 mod evidence;
@@ -69,6 +70,7 @@ mod report;
 pub use attacks::{
     AttackResult, AttackResults, ExpectedOutcomes, Outcome, PEERS, attack_peer, attack_step,
 };
+pub use busy::cpus_are_taken;
 pub use claim::{Claim, NOT_ROOT, about, chapter, holds, introduces, suite, test};
 pub use evidence::{Event, Expect, Observation, Refuted, Skip, skip};
 pub use host::{Host, HostPath, Identity, ORDINARY_USER};

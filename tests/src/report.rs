@@ -127,6 +127,7 @@ fn proven(before: &Option<Before>) -> Verdict {
         Some(Before { step: name, verdict: Verdict::Untried(why) }) => {
             Verdict::Untried(format!("proves nothing: it could not be tried on {name}: {why}"))
         }
+        Some(Before { verdict: Verdict::Skipped(why), .. }) => Verdict::Skipped(why.clone()),
         _ => Verdict::Ok,
     }
 }

@@ -108,7 +108,7 @@ fn in_directory<'a>(directory: &OwnedFd, name: &Path) -> Result<(Box<dyn Read + 
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let file = File::from(openat2(directory, name, how)?);
+    let file = File::from(common::retry(|| openat2(directory, name, how))?);
     let meta = file.metadata()?;
     ensure!(meta.is_file(), "it is not a regular file");
     Ok((Box::new(file), meta.len()))

@@ -219,12 +219,7 @@ impl Target {
             _ => ResolveFlag::RESOLVE_BENEATH,
         };
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(how);
-        loop {
-            match openat2(&self.root, path, how) {
-                Err(Errno::EAGAIN) => continue, // something was renamed meanwhile
-                done => return done,
-            }
-        }
+        common::retry(|| openat2(&self.root, path, how))
     }
 }
 

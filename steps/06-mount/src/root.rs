@@ -129,7 +129,7 @@ impl Root {
         let (directory, rest) = above.unwrap_or((&self.tree, path));
         let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(inside);
-        openat2(directory, rest, how)
+        common::retry(|| openat2(directory, rest, how))
             .tried(Operation::OpenMountPoint, format_args!("mount point /{path}"))
     }
 }

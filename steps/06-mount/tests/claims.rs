@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use anyhow::{Context, Result};
 use harness::{FileId, HostPath, Mount, Step, chapter, holds, introduces};
@@ -152,6 +154,7 @@ fn main() -> ExitCode {
                 },
             ),
             holds("links in the rootfs are followed inside it", links_to_what_is_inside),
+            holds("also while files are renamed on this machine", links_meanwhile),
             holds("a rootfs without /proc is refused by name", |step| {
                 let rootfs = step.host().copy_of_rootfs()?;
                 fs::remove_dir(rootfs.here.join("proc")).context("rmdir proc")?;
@@ -218,6 +221,27 @@ fn links_to_what_is_inside(step: &Step) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// While the kernel follows a `..`, a rename anywhere on the machine makes it answer EAGAIN.
+fn links_meanwhile(step: &Step) -> Result<()> {
+    let rootfs = step.host().copy_of_rootfs()?;
+    fs::create_dir(rootfs.here.join("elsewhere")).context("mkdir")?;
+    replace_by_link(&rootfs.join("proc"), "usr/../etc/../usr/../elsewhere")?;
+    let (busy, done) = (step.host().directory()?, AtomicBool::new(false));
+    let (one, other) = (busy.here.join("one"), busy.here.join("other"));
+    fs::write(&one, "").context("write")?;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _ = fs::rename(&one, &other).and_then(|()| fs::rename(&other, &one));
+            }
+        });
+        let start = || step.launch().rootfs(&rootfs).output(&["sh", "-c", ":"]);
+        let ended = (0..10).try_for_each(|_| start().map(drop));
+        done.store(true, Ordering::Relaxed);
+        ended.or_else(|error| step.expect("a start", format!("{error:#}")).equals("ended well"))
+    })
 }
 
 fn replace_by_link(place: &HostPath, target: &str) -> Result<()> {

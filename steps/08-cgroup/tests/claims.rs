@@ -33,6 +33,10 @@ fn main() -> ExitCode {
                     limited(step, "--cpus", "0.8")?.start(&["cpu-hog", "2", "--seconds", "30"])?;
                 sleep(Duration::from_millis(500));
                 let cpus = cpus_used(container.payload, Duration::from_secs(2))?;
+                drop(container);
+                if !step.has("--cpus")? && cpus <= 0.85 && harness::cpus_are_taken()? {
+                    return skip("other processes take the CPUs, so that no limit is to be seen");
+                }
                 step.expect("CPUs used", cpus).satisfies("at most 0.85", |cpus| *cpus <= 0.85)
             })
             .only(Identity::Root),

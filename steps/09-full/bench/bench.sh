@@ -2,6 +2,7 @@
 # bench.sh BIN ROOTFS: what a container costs to start and end, next to those of others, and as more of them run.
 # Whole commands with a payload that does nothing, in one run; absolute times mean little on a machine that is shared.
 set -euo pipefail
+unset RUST_BACKTRACE # with it a backtrace is taken of every error, also of those that are expected
 here=$(dirname "$0") bin=$(realpath "$1") rootfs=$(realpath "$2") runs=${RUNS:-200}
 for tool in hyperfine cc; do
     command -v $tool > /dev/null || { echo "$tool is not installed: make deps" >&2; exit 1; }
@@ -17,7 +18,8 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
-cc -O2 -static -o "$tmp/floor" "$here/floor.c" 2> /dev/null || cc -O2 -o "$tmp/floor" "$here/floor.c"
+compile() { cc -O2 -static -o "$tmp/$1" "$here/$1.c" 2> /dev/null || cc -O2 -o "$tmp/$1" "$here/$1.c"; }
+compile floor; compile floor-full
 
 names=() commands=()
 add() { # NAME COMMAND: taken where it runs here
@@ -29,6 +31,7 @@ bundle() { # for runc and crun: their default configuration, without a terminal
 }
 
 add floor "$tmp/floor $rootfs /bin/true"
+[ "$(id -u)" != 0 ] || add floor-full "$tmp/floor-full $rootfs /bin/true" # takes root: its ids and its cable
 add 09-full "$bin/09-full $rootfs /bin/true"
 [ "$(id -u)" != 0 ] || add "09-full + limits" "$bin/09-full --cpus 1 --memory 64M --pids 100 $rootfs /bin/true"
 add "09-full, seccomp off" "$bin/09-full --seccomp off $rootfs /bin/true"

@@ -1,4 +1,5 @@
-/* floor.c: the kernel calls of a container and nothing else, to compare with. No network link, no cgroup, no filter.
+/* floor.c: the kernel calls of a container and nothing else, to compare with. No network link, no cgroup, no filter:
+ * floor-full.c has those as well.
  * cc -O2 -static -o floor floor.c; floor ROOTFS PROGRAM [ARG]... */
 #define _GNU_SOURCE
 #include <err.h>

@@ -43,6 +43,15 @@ fn layers() -> Vec<harness::Claim> {
             step.expect("what is found", output.stdout).equals("kept\n")?;
             step.expect("var on the disk", rootfs.here.join("var").exists()).equals(true)
         }),
+        holds("a layer stays while its container runs, whoever starts meanwhile", |step| {
+            let (rootfs, shared) = (step.host().copy_of_rootfs()?, step.host().directory()?);
+            let volume = format!("{}:/mnt", shared.arg());
+            let launch = || step.launch().words(&["--overlay"]).option("--volume", &volume);
+            let script = "until [ -e /mnt/go ]; do sleep 0.1; done; echo x > /new && cat /new";
+            let mut first = launch().rootfs(&rootfs).start(&["sh", "-c", script])?;
+            launch().rootfs(&rootfs).output(&["touch", "/mnt/go"])?;
+            step.expect("what the first writes and reads", first.wait()?.line()).equals("x")
+        }),
         holds("the way up from / leads nowhere, over a layer too", |step| {
             let rootfs = step.host().copy_of_rootfs()?;
             let output =

@@ -108,7 +108,12 @@ fn joined() -> Vec<harness::Claim> {
         }),
         introduces("who enters has the payload's capabilities, filter and groups", |step| {
             let container = named(step)?;
-            let status = enter(step, &["cat", "/proc/self/status"])?.stdout;
+            let payload = *container.payload.ns_pids()?.last().context("no process id")?;
+            // Both are seen from inside, where ids have other numbers.
+            let status = |process: &str| -> Result<String> {
+                Ok(enter(step, &["cat", &format!("/proc/{process}/status")])?.stdout)
+            };
+            let (joined, payload) = (status("self")?, status(&payload.to_string())?);
             for key in [
                 "CapInh",
                 "CapPrm",
@@ -119,12 +124,12 @@ fn joined() -> Vec<harness::Claim> {
                 "Seccomp",
                 "Groups",
             ] {
-                let line =
-                    status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-                let joined = line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-                let payload =
-                    container.payload.status(key)?.split_whitespace().collect::<Vec<_>>().join(" ");
-                step.expect(key, joined).equals(Some(payload))?;
+                let line = |status: &str| {
+                    let mut lines = status.lines();
+                    lines.find(|line| line.starts_with(&format!("{key}:"))).map(str::to_owned)
+                };
+                let payload = line(&payload).unwrap_or_else(|| format!("a payload's {key}"));
+                step.expect(key, line(&joined)).equals(Some(payload))?;
             }
             Ok(())
         }),

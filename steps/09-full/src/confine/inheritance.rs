@@ -50,7 +50,8 @@ pub fn reset_session(settings: &Settings) -> Result<()> {
 fn enter_directory(path: &Path) -> Result<()> {
     let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let directory = openat2(AT_FDCWD, path, OpenHow::new().flags(flags).resolve(inside));
+    let how = OpenHow::new().flags(flags).resolve(inside);
+    let directory = common::retry(|| openat2(AT_FDCWD, path, how));
     directory
         .and_then(fchdir)
         .tried(Operation::ChangeDirectory, format_args!("chdir {}", path.display()))

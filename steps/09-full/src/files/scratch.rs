@@ -7,10 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::prctl;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getuid, setsid};
+use rustix::fs::{FlockOperation, flock};
 
 /// The directory while it is used.
 pub struct Scratch {
@@ -35,11 +35,11 @@ impl Scratch {
         // Anybody can make a directory of that name first. Then there is one of another name.
         let base = private(&usual).or_else(|_| another(&usual))?;
         // Nobody makes or removes anything there while we do.
-        let all = lock(&base, FlockArg::LockExclusive)?;
+        let all = lock(&base, FlockOperation::LockExclusive)?;
         remove_stale(&base);
         let path = tempfile::Builder::new().prefix("layer-").tempdir_in(&base);
         let path = path.with_context(|| format!("make a directory in {}", base.display()))?.keep();
-        let used = lock(&path, FlockArg::LockExclusive)?;
+        let used = lock(&path, FlockOperation::LockExclusive)?;
         drop(all);
         let (reader, writer) = pipe().context("pipe")?;
         // SAFETY: this process has one thread, so that the child may do what it likes.
@@ -94,22 +94,24 @@ fn private(path: &Path) -> Result<PathBuf> {
 /// The caller's directories, and whether a launcher uses each.
 pub fn all() -> Vec<(PathBuf, bool)> {
     let entries = fs::read_dir(base()).into_iter().flatten().flatten();
-    let used = |path: &Path| lock(path, FlockArg::LockExclusiveNonblock).is_err();
+    let used = |path: &Path| lock(path, FlockOperation::NonBlockingLockExclusive).is_err();
     entries.map(|entry| entry.path()).map(|path| (path.clone(), used(&path))).collect()
 }
 
-fn lock(directory: &Path, how: FlockArg) -> Result<Flock<File>> {
+/// The lock is gone when the last copy of the descriptor is closed: the cleaner's, for a directory
+/// in use.
+fn lock(directory: &Path, how: FlockOperation) -> Result<File> {
     let what = || format!("lock {}", directory.display());
-    Flock::lock(File::open(directory).with_context(what)?, how)
-        .map_err(|(_, errno)| errno)
-        .with_context(what)
+    let file = File::open(directory).with_context(what)?;
+    flock(&file, how).with_context(what)?;
+    Ok(file)
 }
 
 /// Whoever uses a directory holds its lock, and the kernel takes that away with the process.
 fn remove_stale(base: &Path) {
     let entries = fs::read_dir(base).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        if lock(&path, FlockArg::LockExclusiveNonblock).is_ok() {
+        if lock(&path, FlockOperation::NonBlockingLockExclusive).is_ok() {
             remove(&path);
         }
     }

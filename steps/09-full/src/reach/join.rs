@@ -111,7 +111,7 @@ pub fn settings(container: &Container, options: &settings::Options) -> Result<Se
         .tried(Operation::JoinContainer, format_args!("open {root}"))?;
     let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how = OpenHow::new().flags(READING | OFlag::O_CLOEXEC).resolve(inside);
-    options.settings(&Config::default(), |path| Ok(openat2(&root, path, how)?))
+    options.settings(&Config::default(), |path| Ok(common::retry(|| openat2(&root, path, how))?))
 }
 
 /// Takes on the groups of process 1.

@@ -44,7 +44,8 @@ impl Pty {
         let root = open(&*root, flags, Mode::empty()).with_context(|| format!("open {root}"))?;
         let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags).resolve(inside);
-        let file = openat2(root, "dev/pts/ptmx", how).context("find /dev/pts/ptmx inside")?;
+        let file = common::retry(|| openat2(&root, "dev/pts/ptmx", how))
+            .context("find /dev/pts/ptmx inside")?;
         let stat = fstat(&file).context("stat /dev/pts/ptmx")?;
         let device = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFCHR
             && (major(stat.st_rdev), minor(stat.st_rdev)) == (5, 2);
