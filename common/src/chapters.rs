@@ -12,7 +12,7 @@ pub struct Chapter {
 /// All nine, in their order.
 pub const CHAPTERS: [Chapter; 9] = parse(include_str!("../../steps/chapters"));
 
-/// Reads the lines that are no comment. It runs when this crate is compiled, so that a list of
+/// Reads the lines that are not comments. It runs when this crate is compiled, so that a list of
 /// another length is an error there.
 const fn parse(mut list: &'static str) -> [Chapter; 9] {
     let mut chapters = [Chapter { step: "", adds: "" }; 9];

@@ -58,7 +58,7 @@ fn default_shell(path: &OsStr) -> OsString {
 }
 
 /// Tries each place where `program` may be, as execvp(3) does, and returns the failure that says
-/// most. A file that is no program is not handed to a shell.
+/// most. A file that is not a program is not handed to a shell.
 fn attempt(program: &OsStr, path: &OsStr, argv: &[CString], envp: &[CString]) -> Result<Failure> {
     let mut refused = None;
     let mut last = Errno::ENOENT;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 /// The SVG with its text alternative, and below it the caption, if there is one. The style sheet of
-/// the file is for those who see it alone; in the book `theme/course.css` has the colours.
+/// the file is for those who open it by itself; in the book `theme/course.css` has the colours.
 pub fn inline(file: &Path, alternative: &str, caption: &str) -> Result<String> {
     ensure!(alternative.len() > 20, "a picture needs a text alternative");
     let svg = fs::read_to_string(file).with_context(|| file.display().to_string())?;

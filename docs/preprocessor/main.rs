@@ -81,7 +81,7 @@ fn visit(value: &mut Value, act: &mut impl FnMut(&str, &mut String) -> Result<()
     }
 }
 
-/// The page as mdBook shall see it.
+/// The page as mdBook gets it.
 fn fill(
     src: &Path,
     path: &str,

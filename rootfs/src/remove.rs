@@ -68,7 +68,7 @@ fn remove_all(path: &Path) -> io::Result<()> {
 }
 
 /// Gives the caller every right to the directories that are the caller's. What fails here fails
-/// again, in words, when it is to be removed.
+/// again, in words, when it is removed.
 fn open_directories(path: &Path) {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     if let Ok(dir) = open(path, flags, Mode::empty()) {

@@ -31,7 +31,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens the directory that is to be filled.
+    /// Opens the directory that will be filled.
     pub fn open(root: &Path) -> Result<Tree> {
         let root = open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .with_context(|| format!("open {}", printable(root)))?;

@@ -64,7 +64,7 @@ impl Lab {
         told
     }
 
-    /// What lies in target/rootfs but for manifests and locks.
+    /// What lies in target/rootfs except manifests and locks.
     fn visible(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("rootfs")).into_iter().flatten();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -49,7 +49,7 @@ pub fn holds(says: &'static str, check: Check) -> Claim {
     Claim { says, check, before: Before::Nobody, only: None, hint: None }
 }
 
-/// Claims about one part of a step: whoever breaks one is told to look at `hint`.
+/// Claims about one part of a step: when one breaks, `hint` is printed.
 pub fn about(hint: &'static str, claims: Vec<Claim>) -> Vec<Claim> {
     claims.into_iter().map(|claim| claim.hint(hint)).collect()
 }
@@ -176,7 +176,7 @@ pub(crate) fn skipped(error: &Error) -> Option<String> {
 
 /// Puts the claims of a chapter to the test. `name` is the step's, as `03-uts`.
 ///
-/// With `HARNESS_REPORT=json` in the environment it tells instead, claim by claim, what was run and
+/// With `HARNESS_REPORT=json` in the environment it prints instead, claim by claim, what was run and
 /// what the kernel showed: `make check` is made of that.
 pub fn chapter(name: &str, claims: Vec<Claim>) -> ExitCode {
     let number = STEPS.iter().position(|step| *step == name).expect("the name of a step") + 1;
@@ -185,7 +185,7 @@ pub fn chapter(name: &str, claims: Vec<Claim>) -> ExitCode {
     }
     let trials =
         |claim: Claim| claim.identities().map(move |identity| claim.trial(number, identity));
-    // Who is not root has no stand-in for the host, but names and ports on the machine itself:
+    // An ordinary user has no stand-in for the host, but names and ports on the machine itself:
     // experiments take turns.
     run(claims.into_iter().flat_map(trials).collect(), !geteuid().is_root())
 }

@@ -318,7 +318,7 @@ impl<'a> Launch<'a> {
     /// Runs the container to its end.
     ///
     /// # Errors
-    /// When the step itself fails, so that the payload did not run: that is no evidence.
+    /// When the step itself fails, so that the payload did not run: that proves nothing.
     pub fn output(&self, command: &[&str]) -> Result<Output> {
         let output = self.attempt(command)?;
         let told = output.stderr.to_lowercase().starts_with("error:");

@@ -56,7 +56,7 @@ impl Process {
     fn enter(self, kinds: &[&str], command: &[&str]) -> Result<Command> {
         let pidfd = pidfd_open(self.pid as u32)?;
         let mut flags = CloneFlags::empty();
-        // Who is not root gets the right to go there from the user namespace that owns it.
+        // An ordinary user gets the right to go there from the user namespace that owns it.
         let user: &[&str] = if geteuid().is_root() { &[] } else { &["user"] };
         for kind in kinds.iter().chain(user) {
             if self.ns(kind)? != (Process { pid: std::process::id() as i32 }).ns(kind)? {

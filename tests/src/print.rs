@@ -1,4 +1,4 @@
-//! How results are told to a person.
+//! How results are printed for a person.
 
 use std::io::{IsTerminal, stdout};
 

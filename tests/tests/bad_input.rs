@@ -16,7 +16,7 @@ use libtest_mimic::Trial;
 struct Case {
     /// What is wrong, in words.
     says: &'static str,
-    /// The steps that can be told so.
+    /// The steps that take such words.
     steps: (usize, usize),
     only: Option<Identity>,
     /// What happens: the exit code that is expected.

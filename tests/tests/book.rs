@@ -5,7 +5,7 @@
 //! others are what it prints, with snapbox's wildcards: `[..]` within a line, `...` for lines. Each
 //! block has one sh(1), at the top of the workspace.
 //!
-//! Blocks marked `console,root` are for root alone, `console,user` for everybody else, and
+//! Blocks marked `console,root` are for root only, `console,user` for everybody else, and
 //! `console,ignore` for nobody; `console,needs-nft` where nft(8) is installed. A block that asks for root is skipped where there is neither root
 //! nor a sudo that needs no password. `SNAPSHOTS=overwrite cargo test -p harness --test book`
 //! writes into the pages what is printed today.
@@ -36,7 +36,7 @@ const MARK: &str = "\u{1e}\n";
 /// Why a block is not run.
 const REASONS: [&str; 5] = [
     "not to be run",
-    "for root alone",
+    "for root only",
     "for an ordinary user",
     "needs root, and there is no sudo without a password",
     "needs a program that is not installed",

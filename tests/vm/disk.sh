@@ -50,7 +50,7 @@ done
 echo "$claims" > "$course/target/claims.json"
 "$course/target/debug/rootfs" > /dev/null
 
-# Everything there is root's. Who is not root here is so in a user namespace: the course's chapter 05.
+# Everything there is root's. An ordinary user becomes root in a user namespace: the course's chapter 05.
 size=$(du -sm --apparent-size "$tree" | cut -f 1)
 as_root=$([ "$(id -u)" = 0 ] || echo "unshare --map-root-user")
 $as_root mke2fs -q -t ext4 -d "$tree" "$disk.draft" "$((size * 3 / 2 + 256))M" > /dev/null || give_up "the file system cannot be made"

@@ -65,9 +65,11 @@ fn main() -> ExitCode {
         tests.push(test("without programs it names them all", identity, move || {
             without_programs(identity)
         }));
-        tests.push(test("it tells which Linux this is", identity, move || kernels(identity)));
-        tests.push(test("a masked /proc is told as a limit", identity, move || masked(identity)));
-        tests.push(test("limits on namespaces are told one by one", identity, move || {
+        tests.push(test("it names this Linux", identity, move || kernels(identity)));
+        tests.push(test("a masked /proc is reported as a limit", identity, move || {
+            masked(identity)
+        }));
+        tests.push(test("limits on namespaces are reported one by one", identity, move || {
             no_namespaces(identity)
         }));
         tests.push(test("a cure that it prints does cure", identity, move || cured(identity)));
@@ -105,7 +107,7 @@ fn attempt(launch: &Launch<'_>, machine: &Machine, command: &[&str]) -> Result<O
     launch.attempt(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// What the doctor tells a program.
+/// What the doctor prints for a program.
 fn ask(launch: &Launch<'_>, machine: &Machine) -> Result<Value> {
     let output = attempt(launch, machine, &[DOCTOR, "--json"])?;
     let report: Value =

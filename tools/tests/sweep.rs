@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const SWEEP: &str = env!("CARGO_BIN_EXE_sweep");
 
 fn main() -> ExitCode {
-    // Who is not root is root of a user namespace here: all that is swept is of that namespace.
+    // An ordinary user is root of a user namespace here: all that is swept is of that namespace.
     let identity = if geteuid().is_root() { Identity::Root } else { Identity::User };
     let tests = vec![
         test("processes in our rootfs go, unless someone has them", identity, processes),

@@ -125,7 +125,7 @@ pub const ROWS: &[Row] = &[
         [AllocateMemory],
         [],
         [],
-        "`ulimit -v` and `sysctl vm.overcommit_memory`: they bound what a program may ask for, and are no limits of \
+        "`ulimit -v` and `sysctl vm.overcommit_memory`: they bound what a program may ask for, and are not limits of \
          the container; ask for less",
     ),
     check!(

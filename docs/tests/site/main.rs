@@ -15,11 +15,12 @@ use libtest_mimic::{Arguments, Trial};
 type Check = fn() -> Result<()>;
 
 fn main() -> ExitCode {
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("links_and_anchors_lead_somewhere", pages::links),
         ("commands_are_run_or_say_why_not", pages::commands),
         ("terms_of_the_glossary_are_used", pages::terms),
         ("manual_pages_exist", pages::manual),
+        ("exam_answers_are_in_their_sections", pages::exam),
         ("pictures_are_those_of_their_text", pictures),
         ("pages_fit_in_a_browser", browser::every_page),
     ];

@@ -97,13 +97,13 @@ pub fn links() -> Result<()> {
 fn anchors(file: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let headings = prose(&text).filter(|(_, line)| line.starts_with('#'));
-    headings
-        .map(|(_, line)| {
-            let title = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-            kept.collect::<String>().replace(' ', "-")
-        })
-        .collect()
+    headings.map(|(_, line)| slug(line)).collect()
+}
+
+fn slug(heading: &str) -> String {
+    let title = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().replace(' ', "-")
 }
 
 /// A block of commands is a transcript, or the line before it says why it is not run.
@@ -186,4 +186,43 @@ pub fn manual() -> Result<()> {
         .filter(|(page, section, _)| !listed(page, section) && !exists(page, section))
         .map(|(page, section, place)| format!("{place}: the manual has no {page}({section})"));
     report(wrong.collect())
+}
+
+/// Each of the forty answers leads to sections that have its terms: what it shows as code, and names
+/// in capitals such as ENOSPC.
+pub fn exam() -> Result<()> {
+    let path = crate::top().join("docs/src/exam.md");
+    let text = fs::read_to_string(&path)?;
+    let answers: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("   ") && line.contains("](")).collect();
+    ensure!(answers.len() == 40, "{} answers lead to a page", answers.len());
+    let mut wrong = Vec::new();
+    for (number, answer) in answers.iter().enumerate() {
+        let (words, links) = answer.rsplit_once(" (").context("no link at the end")?;
+        let targets = links.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let sections: String =
+            targets.map(|target| section(&path, target)).collect::<Result<Vec<_>>>()?.concat();
+        let missing = terms_of(words).into_iter().filter(|term| !sections.contains(term));
+        wrong.extend(missing.map(|term| format!("question {}: no {term} there", number + 1)));
+    }
+    report(wrong)
+}
+
+/// A heading and what is below it; the whole page without an anchor.
+fn section(from: &Path, target: &str) -> Result<String> {
+    let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let text = fs::read_to_string(from.with_file_name(file)).with_context(|| target.to_owned())?;
+    let depth = |line: &str| line.chars().take_while(|&c| c == '#').count();
+    let mut lines = text.lines().skip_while(|line| depth(line) == 0 || slug(line) != anchor);
+    let Some(heading) = lines.next().filter(|_| !anchor.is_empty()) else { return Ok(text) };
+    let ends = |line: &&str| (1..=depth(heading)).contains(&depth(line)) && line.contains("# ");
+    let body: Vec<&str> = lines.take_while(|line| !ends(line)).collect();
+    Ok(body.join("\n"))
+}
+
+/// The terms of an answer that the book must use as well.
+fn terms_of(answer: &str) -> BTreeSet<&str> {
+    let code = answer.split('`').skip(1).step_by(2);
+    let name = |word: &&str| word.len() > 4 && word.chars().all(|c| c.is_ascii_uppercase());
+    code.chain(answer.split(|c: char| !c.is_alphanumeric()).filter(name)).collect()
 }

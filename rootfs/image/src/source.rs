@@ -49,7 +49,7 @@ impl Source {
     }
 
     fn open_any(path: &Path) -> Result<Source> {
-        // Without waiting for anyone: a pipe is refused, as everything that is no file.
+        // Without waiting for anyone: a pipe is refused, like everything that is not a file.
         let file =
             open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty());
         let mut file = File::from(file?);

@@ -145,7 +145,7 @@ fn main() -> ExitCode {
     )
 }
 
-/// Root maps a range that holds none of the host's own ids; an ordinary user can only map the own
+/// Root maps a range that holds none of the host's own ids; an ordinary user can only map their own
 /// one.
 fn mapped(step: &Step) -> Launch<'_> {
     match step.identity {

@@ -71,7 +71,7 @@ pub const PIDS_LIMIT: Counter = counter(("pids.max", "", 1.0), ("pids.max", "", 
 pub const FORKS_REFUSED: Counter =
     counter(("pids.events", "max", 1.0), ("pids.events", "max", 1.0));
 
-/// The time in which a quota is to be used, in microseconds; the kernel's default (sched-bwc.rst).
+/// The time in which a quota may be used, in microseconds; the kernel's default (sched-bwc.rst).
 const PERIOD: u32 = 100_000;
 
 /// A controller, and what to write to which file to limit something.

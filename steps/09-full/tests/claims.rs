@@ -311,7 +311,7 @@ fn life() -> Vec<harness::Claim> {
             step.expect("exit code", container.wait()?.code()).equals(9)
         }),
         holds("the payload dies with its launcher, though its ids are others by then", |step| {
-            // An ordinary user may have but the one id.
+            // An ordinary user may have only one id.
             let user = if step.identity == Identity::Root { "1000:1000" } else { "0:0" };
             let mut container = step.launch().option("--user", user).start(&["sleep", "30"])?;
             container.kill_launcher()?;

@@ -108,7 +108,7 @@ fn terminal(decoys: &Decoys) -> Attempt {
         return nothing("no standard input");
     };
     if !nix::unistd::isatty(std::io::stdin())? {
-        return nothing("standard input is no terminal");
+        return nothing("standard input is not a terminal");
     }
     if decoys.get("terminal")? != format!("{}:{}", terminal.st_dev, terminal.st_ino) {
         return nothing("a terminal of its own");

@@ -1,4 +1,4 @@
-//! What is inherited from the launcher, and what the kernel tells about the machine.
+//! What is inherited from the launcher, and what the kernel shows of the machine.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -9,7 +9,8 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::{Attack, Attempt, Decoys, Stop, attack, call, gained, nothing, proc, sys};
 
 const MASK: &str = "a mask: /dev/null or an empty directory lies over it";
-const ROOTS: &str = "a user namespace, as it is for the host's root alone, and then a mask over it";
+const ROOTS: &str =
+    "a user namespace, because it is for the host's root only, and then a mask over it";
 
 pub(super) const ATTACKS: &[Attack] = &[
     attack(

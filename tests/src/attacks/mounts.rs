@@ -91,7 +91,7 @@ fn leak(decoys: &Decoys) -> Attempt {
     if seen? { gained("in the host's mount table") } else { nothing("nobody else sees it") }
 }
 
-/// Whether this mount namespace is the host's, or tells its mounts to others. Looks through a /proc
+/// Whether this mount namespace is the host's, or passes its mounts on to others. Looks through a /proc
 /// in the same place.
 fn in_namespace_of(decoys: &Decoys) -> Result<bool, super::Stop> {
     let none = !std::path::Path::new("/proc/self").exists();

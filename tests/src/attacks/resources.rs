@@ -17,7 +17,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "take-cpu",
         "",
-        "keeps a CPU busy that it has but a quarter of",
+        "keeps a CPU busy of which it has only a quarter",
         "the cpu controller",
         |decoys| {
             limited(decoys)?;
@@ -146,7 +146,7 @@ fn many() -> Attempt {
     refused.map_or(gained(format!("{PROCESSES} processes")), |errno| Err(errno.into()))
 }
 
-/// Where no tree is to be seen an attacker mounts the one of version 2.
+/// Where there is no tree an attacker mounts the one of version 2.
 fn group() -> Attempt {
     let mut top = "/sys/fs/cgroup";
     if fs::exists("/sys/fs/cgroup/unified/cgroup.procs")? {

@@ -1,4 +1,4 @@
-//! Attacks the steps from inside and tells who withstands what: `make escape-NN` and `make escape`.
+//! Attacks the steps from inside and prints which step withstands what: `make escape-NN` and `make escape`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -244,17 +244,17 @@ fn legend() {
     println!(
         "X succeeds   . is stopped   ? cannot be tried here, or is stopped even without a container"
     );
-    println!("make escape-NN VERBOSE=1 tells of each what was gained and what stops it.");
+    println!("make escape-NN VERBOSE=1 shows for each what was gained and what stops it.");
 }
 
 fn introduction() -> String {
     "# What gets out\n\n<!-- Written by `make escape`. -->\n\nEvery attack was tried from inside every step, and from \
      inside other runtimes with their defaults (of runc and crun: what their own `spec` writes; engines above them add \
      more). **✗** succeeds, · is stopped, ? cannot be tried on the machine that this \
-     was written on, or is stopped there even without a container. `host` is no container at all; for an ordinary user \
+     was written on, or is stopped there even without a container. `host` is without any container; for an ordinary user \
      it is a user namespace, as steps 01 to 04 ask for root. Root starts steps 05 to 08 with `--uid-map \
      0:100000:65536 --gid-map 0:100000:65536`, and 08 and 09 have limits: `--cpus 0.25 --memory 64M --pids 64`.\n\n\
-     `make escape-NN` runs one column and tells what was gained, or what the kernel answered; the attacks themselves are in \
+     `make escape-NN` runs one column and prints what was gained, or what the kernel answered; the attacks themselves are in \
      `tests/src/attacks`, a few lines each.\n\n"
         .to_owned()
 }

@@ -1,4 +1,4 @@
-//! Tries to get out of a container, and prepares what there is to be found outside.
+//! Tries to get out of a container, and prepares what it may find outside.
 //!
 //! `attacker [NAME=VALUE …] [ATTACK …]` runs inside and tries these attacks, or all: a line each, of
 //! name, result and evidence. The values say where the decoys are, which `attacker decoys FILE` lays
@@ -105,7 +105,7 @@ fn describe(result: Result<String, Stop>) -> String {
     }
 }
 
-/// Lays out the decoys, tells where they are, and removes them when it is told to end or its parent
+/// Lays out the decoys, prints where they are, and removes them when it is asked to end or its parent
 /// has ended.
 fn decoys(marker: &str) -> Result<()> {
     prctl::set_pdeathsig(Signal::SIGTERM).context("prctl PR_SET_PDEATHSIG")?;

@@ -1,4 +1,4 @@
-//! Makes one system call and tells what the kernel answered: the exit code is the errno, 0 for
+//! Makes one system call and reports what the kernel answered: the exit code is the errno, 0 for
 //! success.
 
 use std::env::args;

@@ -46,7 +46,7 @@ pub struct Text {
     pub difficulty: u8,
     /// What a careful reader needs.
     pub minutes: u32,
-    /// What is to be done; for a bug, what the user of this container complained about.
+    /// What to do; for a bug, what the user of this container complained about.
     pub task: String,
     /// What is written: `die_with`, `Container::wait`, `map.rs FromStr for IdMap::from_str`.
     #[serde(default)]

@@ -102,7 +102,7 @@ impl Git {
             && working.is_some_and(|c| c != ' ' && c != '?'))
     }
 
-    /// Applies a patch to the files below `directory`, which is no repository. Returns whether it
+    /// Applies a patch to the files below `directory`, which is not a repository. Returns whether it
     /// fits.
     pub fn apply(&self, patch: &Path, directory: &Path) -> Result<bool> {
         let patch = self.top.join(patch);

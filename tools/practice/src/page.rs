@@ -20,7 +20,8 @@ pub fn section(chapter: &Chapter) -> String {
     let mut text = format!(
         "`make practice-{number}` takes a piece out of your own tree and gives you the task. \
          `make check-{number}` judges what you write, `make hint-{number}` helps, and \
-         `make solution-{number}` shows how the course does it.\n\n"
+         `make solution-{number}` shows how the course does it. This step and the later ones work \
+         again when the piece is written, or after `make reset-{number}`.\n\n"
     );
     for exercise in chapter.of(Kind::Write).chain(chapter.of(Kind::Extend)) {
         one(&mut text, chapter, exercise);

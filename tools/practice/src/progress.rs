@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::course::Course;
 use crate::declaration::{Chapter, Exercise, Kind};
 use crate::hollow::{Source, holes, same_code};
-use crate::judge::{self, Judged, Set};
+use crate::judge::{self, Judged, Set, Verdict};
 use crate::show::paint;
 use crate::state::{key, read};
 
@@ -107,11 +107,12 @@ fn after_checking(exercise: &Exercise, own: Done, results: &[(Set, Judged)]) -> 
         *its == set && named
     });
     let its: Vec<&Judged> = its.map(|(_, judged)| judged).collect();
+    let held = its.iter().any(|judged| judged.verdict == Verdict::Held);
     match its.iter().any(|judged| judged.fails()) {
         true if exercise.kind == Kind::Extend => Done::No,
         true => Done::Fails,
-        false if its.is_empty() && exercise.kind == Kind::Extend => Done::No,
-        false if its.is_empty() => Done::Fails, // it does not compile
+        false if !held && exercise.kind == Kind::Extend => Done::No, // skipped is not done
+        false if its.is_empty() => Done::Fails,                      // it does not compile
         false => Done::Yes,
     }
 }

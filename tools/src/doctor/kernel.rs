@@ -32,7 +32,7 @@ fn version(release: &str) -> Option<Finding> {
         return Some(Finding::bad(
             Verdict::Missing,
             "kernel",
-            "/proc does not tell its version",
+            "/proc does not show its version",
             cure,
         ));
     };

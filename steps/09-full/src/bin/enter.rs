@@ -18,7 +18,7 @@ struct Args {
     #[arg(value_name = "NAME|PID")]
     container: String,
 
-    /// Program to run inside, and everything that is to be passed to it [default: the rootfs's
+    /// Program to run inside, and the arguments that it gets [default: the rootfs's
     /// bash, else its sh]
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     command: Vec<OsString>,

@@ -14,7 +14,7 @@ use crate::mount_setattr;
 /// container's root's. The kernel asks for CAP_SYS_ADMIN over the filesystem, so only root can.
 ///
 /// Comes after the maps are written, and before a tree is attached anywhere. Where the filesystem
-/// cannot, the owners stay as they are, and a warning says so.
+/// cannot, the owners stay as they are, with a warning.
 pub fn shift<'a>(
     trees: impl Iterator<Item = (&'a OwnedFd, String)>,
     container: &Container,

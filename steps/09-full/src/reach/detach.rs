@@ -1,5 +1,5 @@
 //! In the background: the launcher leaves the terminal and its session, and a second process keeps
-//! what the container says and its exit code.
+//! what the container prints and its exit code.
 //!
 //! There is no daemon: each container has a keeper of its own, the launcher's parent, which ends
 //! after it. The command that was typed waits until the payload is executed, so that an error of
@@ -23,7 +23,7 @@ mod keeper;
 #[group(skip)]
 pub struct Options {
     /// Start the container in the background, and print its name: `containers logs NAME` shows what
-    /// it says, `containers stop NAME` ends it, `containers wait NAME` waits for its end
+    /// it prints, `containers stop NAME` ends it, `containers wait NAME` waits for its end
     #[arg(long)]
     detach: bool,
 }

@@ -1,4 +1,4 @@
-//! What a container in the background said: a file of limited length, and the one before it. Both
+//! What a container in the background printed: a file of limited length, and the one before it. Both
 //! stay when the container has ended, until its name is taken again.
 
 use std::fs::File;
@@ -63,7 +63,7 @@ impl Log {
     }
 }
 
-/// Prints what the caller's container of this name said; with `follow` also what it says from now
+/// Prints what the caller's container of this name printed; with `follow` also what it prints from now
 /// on, until it ends.
 pub fn print(name: &str, follow: bool, to: &mut impl Write) -> Result<()> {
     let registry = Registry::own()?;

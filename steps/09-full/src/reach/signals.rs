@@ -1,4 +1,4 @@
-//! How a container that runs is ended, and told other things: by signals to its launcher, which
+//! How a running container is ended, and gets other signals: they go to its launcher, which
 //! passes them on.
 
 use std::time::Duration;

@@ -94,7 +94,7 @@ pub fn claims() -> Vec<Claim> {
             step.launch().flag("--internet").output(&["true"])?;
             wait_until("it ends", Duration::from_secs(2), || Ok(programs(step)?.is_empty()))
         }),
-        introduces("where /dev/net/tun is closed to a user, the error says so", |step| {
+        introduces("where /dev/net/tun is closed to a user, the error names it", |step| {
             let _internet = Internet::connect(step)?;
             if step.on_host().attempt(&["test", "-r", "/dev/net/tun"])?.code() == 0 {
                 return harness::skip("/dev/net/tun is open to this user");
@@ -133,7 +133,7 @@ fn ask(launch: &Launch<'_>, to: &str) -> Result<String> {
     Ok(output.line().to_owned())
 }
 
-/// What forwarding would change, and the names of the interfaces but for the containers' cables.
+/// What forwarding would change, and the names of the interfaces except the containers' cables.
 fn network(step: &Step) -> Result<Vec<String>> {
     let forward = step.on_host().output(&["cat", "/proc/sys/net/ipv4/ip_forward"])?.stdout;
     let devices = step.on_host().output(&["cat", "/proc/net/dev"])?.stdout;

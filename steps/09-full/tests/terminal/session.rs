@@ -97,7 +97,7 @@ impl Case {
         command
     }
 
-    /// Who runs the tests in the background has Ctrl-C ignored (sh(1)), and that would be
+    /// Tests that run in the background have Ctrl-C ignored (sh(1)), and that would be
     /// inherited.
     fn begin(self, tree: &Path) -> nix::Result<()> {
         for ignored in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {

@@ -36,7 +36,7 @@ struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Print what a container in the background has said
+    /// Print what a container in the background has printed
     Logs {
         /// Go on until it ends
         #[arg(short, long)]

@@ -6,7 +6,7 @@ use syscalls::Sysno;
 pub struct Abi {
     /// What the kernel calls it (AUDIT_ARCH_… in linux/audit.h).
     pub arch: u32,
-    /// The bits of the number that tell which call it is.
+    /// The bits of the number that name the call.
     pub mask: u32,
     /// The name of a number.
     pub name: fn(u32) -> Option<&'static str>,
@@ -39,7 +39,7 @@ fn native(number: u32) -> Option<&'static str> {
     Sysno::new(number as usize).map(|call| call.name())
 }
 
-/// 32-bit programs, and everyone who says `int 0x80`.
+/// 32-bit programs, and every program that executes `int 0x80`.
 #[cfg(target_arch = "x86_64")]
 fn i386(number: u32) -> Option<&'static str> {
     syscalls::x86::Sysno::new(number as usize).map(|call| call.name())

@@ -141,7 +141,7 @@ fn is_readable(file: &File) -> bool {
         .is_ok_and(|ready| ready > 0)
 }
 
-/// Nothing to read, or no room to write, is no error but a reason to wait.
+/// Nothing to read, or no room to write, is a reason to wait and not an error.
 fn later(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| if error.kind() == ErrorKind::WouldBlock { Ok(()) } else { Err(error) })
 }

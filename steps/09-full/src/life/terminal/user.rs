@@ -10,7 +10,7 @@ use super::pty::terminals;
 
 /// The user's terminal, opened once more while paths mean what they mean outside.
 pub struct User {
-    /// None where standard input is no terminal: output is shown, and nothing typed.
+    /// None where standard input is not a terminal: output is shown, and nothing typed.
     pub keyboard: Option<Keyboard>,
     /// Where output is shown.
     pub screen: File,

@@ -1,4 +1,4 @@
-//! The launcher's parent, as long as the container runs: it keeps what is said there, and the exit
+//! The launcher's parent, as long as the container runs: it keeps what is printed there, and the exit
 //! code.
 
 use std::fs::{File, OpenOptions};
@@ -63,7 +63,7 @@ impl Keeper {
         Ok(code)
     }
 
-    /// Keeps what is said. Returns whether anyone is left to say more.
+    /// Keeps what is printed. Returns whether anyone is left to print more.
     fn listen(&mut self) -> Result<bool> {
         let patience =
             if self.typed.is_some() { PollTimeout::from(5u8) } else { PollTimeout::NONE };

@@ -60,7 +60,7 @@ fn serve(mut launcher: UnixStream) -> Result<()> {
     }
 }
 
-/// Returns when either has ended. What the program says goes nowhere, but must not block it.
+/// Returns when either has ended. What the program prints goes nowhere, but must not block it.
 fn watch(launcher: &UnixStream, program: &mut Running) -> Result<()> {
     loop {
         let readable = |file| PollFd::new(file, PollFlags::POLLIN);

@@ -22,7 +22,7 @@ pub struct Connection {
     connected: bool,
 }
 
-/// What is to be done with a connection.
+/// What to do with a connection.
 #[derive(Debug, PartialEq)]
 pub enum Next {
     /// The kernel reports when there is more.
