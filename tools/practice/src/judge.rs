@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::declaration::steps;
+use crate::declaration::{Exercise, steps};
 use crate::processes;
 
 /// A claim takes a second or two. The harness itself gives up after 20 s of silence; a step that
@@ -69,6 +69,19 @@ impl Judged {
             Verdict::Refuted { found, .. } => found,
             _ => "",
         }
+    }
+}
+
+impl Exercise {
+    /// Whether this claim is one of those that judge the exercise; all are if it names none.
+    pub fn is_judged_by(&self, judged: &Judged) -> bool {
+        self.text.claims.is_empty() || self.text.claims.contains(&judged.claim)
+    }
+
+    /// Whether one of them held: an ordinary user cannot try what only root can show.
+    pub fn is_shown_by(&self, results: &[Judged]) -> bool {
+        let held = |it: &&Judged| it.verdict == Verdict::Held;
+        results.iter().filter(held).any(|it| self.is_judged_by(it))
     }
 }
 
