@@ -33,6 +33,7 @@
 #   make clean       sweep, then remove what was built
 
 MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
 BIN       := target/debug
 ROOTFS    ?= target/rootfs/host
 ARGS      ?=
@@ -46,6 +47,10 @@ name = $(filter $*-%,$(STEPS))
 later = $(shell sed -n '/^$(name) /,$$ s/^\([0-9][^ ]*\) .*/\1/p' steps/chapters)
 prev = $(lastword $(filter-out $(later),$(STEPS)))
 known = $(if $(name),,echo "There is no step $*. The steps are: $(STEPS)" >&2; exit 2)
+
+# A chapter may be typed as 6, too.
+$(foreach verb,step diff trace check escape practice bug watch hint solution reset, \
+    $(foreach n,1 2 3 4 5 6 7 8 9,$(eval $(verb)-$(n): $(verb)-0$(n) ; @:)))
 
 include tools/practice/practice.mk
 

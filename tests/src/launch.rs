@@ -469,11 +469,9 @@ impl Launched {
         match (payload, ended) {
             (Some(payload), None) => Ok(payload),
             (_, status) => {
-                bail!(
-                    "{} ended with {status:?}: {}",
-                    quote(&self.argv),
-                    content(&self.stderr)?.trim_end()
-                )
+                let status = status.map_or_else(String::new, |status| format!(" with {status}"));
+                let said = content(&self.stderr)?;
+                bail!("{} ended{status}: {}", quote(&self.argv), said.trim_end())
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What the kernel shows of a process, from outside: proc(5).
 
+use std::fmt::{self, Debug, Formatter};
 use std::fs;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -19,12 +20,19 @@ pub struct Process {
 }
 
 /// Which file something is, whatever its path: device and inode number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FileId {
     /// Device number of the file system.
     pub device: u64,
     /// Inode number there.
     pub inode: u64,
+}
+
+impl Debug for FileId {
+    fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
+        let (major, minor) = (libc::major(self.device), libc::minor(self.device));
+        write!(formatter, "inode {} on device {major}:{minor}", self.inode)
+    }
 }
 
 impl FileId {

@@ -1,7 +1,7 @@
 //! The judge: the chapter's claims, run by the harness. This is the one place that knows how the
 //! harness is called and what it prints.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::declaration::steps;
+use crate::declaration::{Exercise, steps};
 use crate::processes;
 
 /// A claim takes a second or two. The harness itself gives up after 20 s of silence; a step that
@@ -72,6 +72,19 @@ impl Judged {
     }
 }
 
+impl Exercise {
+    /// Whether this claim is one of those that judge the exercise; all are if it names none.
+    pub fn is_judged_by(&self, judged: &Judged) -> bool {
+        self.text.claims.is_empty() || self.text.claims.contains(&judged.claim)
+    }
+
+    /// Whether one of them held: an ordinary user cannot try what only root can show.
+    pub fn is_shown_by(&self, results: &[Judged]) -> bool {
+        let held = |it: &&Judged| it.verdict == Verdict::Held;
+        results.iter().filter(held).any(|it| self.is_judged_by(it))
+    }
+}
+
 /// How the claims ended.
 pub enum End {
     /// All were tried.
@@ -105,33 +118,68 @@ impl Set {
 pub fn build(top: &Path, step: &str, set: Set, quiet: bool) -> Result<Option<PathBuf>> {
     let steps = steps(top)?;
     let before = steps.iter().take_while(|it| *it != step).last();
-    let mut tools = cargo(top, quiet);
-    tools.args(["build", "--quiet", "--bins", "--package", "harness", "--package", "rootfs"]);
-    for step in before.into_iter().map(String::as_str).chain([step]) {
-        tools.arg("--package").arg(format!("step-{step}"));
-    }
-    if !tools.status().context("run cargo")?.success() {
+    let package = |step: &str| ["--package".to_owned(), format!("step-{step}")];
+    let mut programs = words("build --bins --package harness --package rootfs");
+    programs.extend(before.into_iter().map(String::as_str).chain([step]).flat_map(package));
+    let heard = if quiet { Heard::Nothing } else { Heard::Step(step) };
+    if cargo(top, &programs, heard)?.is_none() {
         return Ok(None);
     }
-    let mut claims = cargo(top, quiet);
-    claims.args(["test", "--quiet", "--no-run", "--package", &format!("step-{step}")]);
-    claims.args(["--test", set.target(), "--message-format=json-render-diagnostics"]);
-    let output = claims.stdout(Stdio::piped()).output().context("run cargo")?;
-    if !output.status.success() {
-        return Ok(None);
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut programs = messages.filter(|message| message["target"]["name"] == set.target());
-    let path = programs.find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    let mut claims = words("test --no-run --test");
+    claims.push(set.target().to_owned());
+    claims.extend(package(step));
+    let heard = if quiet { Heard::Nothing } else { Heard::Errors }; // its warnings were shown
+    let Some(messages) = cargo(top, &claims, heard)? else { return Ok(None) };
+    let mut built = messages.iter().filter(|it| it["target"]["name"] == set.target());
+    let path = built.find_map(|message| message["executable"].as_str().map(PathBuf::from));
     path.map(Some).with_context(|| format!("cargo named no program for the claims of {step}"))
 }
 
-fn cargo(top: &Path, quiet: bool) -> Command {
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+/// Whose messages of the compiler are shown.
+#[derive(Clone, Copy)]
+enum Heard<'a> {
+    /// Nobody's.
+    Nothing,
+    /// Errors.
+    Errors,
+    /// Errors, and warnings of this step: those of other chapters are not the matter now.
+    Step(&'a str),
+}
+
+impl Heard<'_> {
+    fn hears(self, message: &Value) -> bool {
+        let manifest = message["manifest_path"].as_str().unwrap_or_default();
+        let error = message["message"]["level"] == "error";
+        match self {
+            Heard::Nothing => false,
+            Heard::Errors => error,
+            Heard::Step(step) => error || manifest.ends_with(&format!("/{step}/Cargo.toml")),
+        }
+    }
+}
+
+/// Runs cargo. Returns its messages; none when something does not compile.
+fn cargo(top: &Path, words: &[String], heard: Heard) -> Result<Option<Vec<Value>>> {
+    let color =
+        if std::io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(top).stdin(Stdio::null());
-    cargo.stderr(if quiet { Stdio::null() } else { Stdio::inherit() });
-    cargo
+    cargo.current_dir(top).stdin(Stdio::null()).args(words);
+    let output =
+        cargo.args(["--quiet", "--message-format", color]).output().context("run cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let messages: Vec<Value> = messages.collect();
+    for message in messages.iter().filter(|message| heard.hears(message)) {
+        eprint!("{}", message["message"]["rendered"].as_str().unwrap_or_default());
+    }
+    if !matches!(heard, Heard::Nothing) {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output.status.success().then_some(messages))
 }
 
 /// Runs a set of claims, each given to `each` as it is decided, until that returns false.

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::course::Course;
 use crate::declaration::{Chapter, Exercise, Kind};
 use crate::hollow::{Source, holes, same_code};
-use crate::judge::{self, Judged, Set, Verdict};
+use crate::judge::{self, Judged, Set};
 use crate::show::paint;
 use crate::state::{key, read};
 
@@ -16,6 +16,8 @@ enum Done {
     Yes,
     /// The learner's own, and it fails.
     Fails,
+    /// The learner's own, and this user cannot try what judges it.
+    Untried,
     /// Something is left to write.
     Open,
     /// The course's.
@@ -24,7 +26,7 @@ enum Done {
 
 /// Prints a line for each chapter and each exercise in it.
 pub fn progress(course: &Course, sudo: Option<&str>) -> Result<()> {
-    let mut counts = (0, 0);
+    let (mut counts, mut untried) = ((0, 0), false);
     for chapter in Chapter::all(&course.top)? {
         let own: Vec<Done> = chapter
             .exercises
@@ -37,10 +39,14 @@ pub fn progress(course: &Course, sudo: Option<&str>) -> Result<()> {
         for (exercise, own) in chapter.exercises.iter().zip(own) {
             let done = after_checking(exercise, own, &results);
             counts = (counts.0 + usize::from(done == Done::Yes), counts.1 + 1);
+            untried |= done == Done::Untried;
             line(&chapter, exercise, done);
         }
     }
     println!("\n{} of {} done", counts.0, counts.1);
+    if untried {
+        println!("root? can be judged as root only, or with SUDO=sudo");
+    }
     Ok(())
 }
 
@@ -48,6 +54,7 @@ fn line(chapter: &Chapter, exercise: &Exercise, done: Done) {
     let word = match done {
         Done::Yes => paint("32", "done "),
         Done::Fails => paint("31", "fails"),
+        Done::Untried => paint("33", "root?"),
         Done::Open => paint("33", "open "),
         Done::No => "     ".to_owned(),
     };
@@ -67,7 +74,8 @@ fn before_checking(course: &Course, chapter: &Chapter, exercise: &Exercise) -> R
     Ok(match exercise.kind {
         Kind::Bug if solved => Done::Yes, // a bug that was found leaves nothing to look at
         Kind::Bug => Done::No,
-        Kind::Extend => Done::Yes, // its claims decide
+        Kind::Extend if solved || is_changed(course, chapter)? => Done::Yes, // its claims decide
+        Kind::Extend => Done::No,
         Kind::Write if exercise.text.main => match solved {
             true => Done::Yes,
             false => Done::No,
@@ -102,19 +110,26 @@ fn after_checking(exercise: &Exercise, own: Done, results: &[(Set, Judged)]) -> 
         return own;
     }
     let set = if exercise.kind == Kind::Extend { Set::Extensions } else { Set::Chapter };
-    let its = results.iter().filter(|(its, judged)| {
-        let named = exercise.text.claims.is_empty() || exercise.text.claims.contains(&judged.claim);
-        *its == set && named
-    });
-    let its: Vec<&Judged> = its.map(|(_, judged)| judged).collect();
-    let held = its.iter().any(|judged| judged.verdict == Verdict::Held);
-    match its.iter().any(|judged| judged.fails()) {
-        true if exercise.kind == Kind::Extend => Done::No,
-        true => Done::Fails,
-        false if !held && exercise.kind == Kind::Extend => Done::No, // skipped is not done
-        false if its.is_empty() => Done::Fails,                      // it does not compile
-        false => Done::Yes,
+    let its = results.iter().filter(|(its, judged)| *its == set && exercise.is_judged_by(judged));
+    let its: Vec<Judged> = its.map(|(_, judged)| judged.clone()).collect();
+    let fails = its.is_empty() || its.iter().any(Judged::fails); // empty: it does not compile
+    match exercise.is_shown_by(&its) {
+        true if !fails => Done::Yes,
+        _ if exercise.kind == Kind::Extend => Done::No,
+        _ if fails => Done::Fails,
+        _ => Done::Untried,
     }
+}
+
+/// Whether the chapter has something that the course's has not.
+fn is_changed(course: &Course, chapter: &Chapter) -> Result<bool> {
+    for path in course.files(&chapter.step)? {
+        let original = course.git.file(&course.commit()?, &path)?;
+        if read(&course.top.join(&path)).ok() != original {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn claims(course: &Course, chapter: &Chapter, sudo: Option<&str>) -> Result<Vec<(Set, Judged)>> {

@@ -4,6 +4,9 @@ use std::io::IsTerminal;
 
 use crate::declaration::{Chapter, Exercise, Kind};
 
+/// Columns of text that the eye follows from one line to the next.
+const WIDEST: usize = 100;
+
 /// Text in a colour, where a terminal shows it.
 pub fn paint(code: &str, text: &str) -> String {
     match std::io::stdout().is_terminal() {
@@ -51,8 +54,14 @@ pub fn task(chapter: &Chapter, exercise: &Exercise, what: &str) {
     }
 }
 
-/// Each line two columns to the right.
+/// Paragraphs two columns to the right, as wide as the terminal, and not wider than one likes to
+/// read.
 pub fn indented(text: &str) -> String {
-    let line = |line: &str| if line.is_empty() { String::new() } else { format!("  {line}") };
-    text.trim().lines().map(line).collect::<Vec<_>>().join("\n")
+    let width = textwrap::termwidth().min(WIDEST);
+    let options = textwrap::Options::new(width).initial_indent("  ").subsequent_indent("  ");
+    let options = options.break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let fill = |paragraph: &str| {
+        textwrap::fill(&paragraph.split_whitespace().collect::<Vec<_>>().join(" "), &options)
+    };
+    text.trim().split("\n\n").map(fill).collect::<Vec<_>>().join("\n\n")
 }
