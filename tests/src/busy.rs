@@ -1,24 +1,24 @@
 //! Whether other processes leave an experiment the CPUs that it needs.
 
 use std::fs;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// What figures of the course need, in CPUs.
-const NEEDED: f64 = 0.9;
+/// How much of a CPU others may take, before a figure is no evidence of a limit.
+const TOLERATED: f64 = 0.25;
 
-/// Whether the machine has less than one CPU idle, measured for half a second (proc_stat(5)). Then
-/// a figure that is too small is no evidence.
+/// Whether other processes take more than that, measured for a second (proc_stat(5)).
 ///
 /// # Errors
 /// There is no /proc/stat.
 pub fn cpus_are_taken() -> Result<bool> {
     let (begin, before) = (Instant::now(), idle_ticks()?);
-    sleep(Duration::from_millis(500));
+    sleep(Duration::from_secs(1));
     let idle = (idle_ticks()? - before) as f64 / 100.0; // USER_HZ
-    Ok(idle / begin.elapsed().as_secs_f64() < NEEDED)
+    let cpus = thread::available_parallelism().context("count CPUs")?.get() as f64;
+    Ok(idle / begin.elapsed().as_secs_f64() < cpus - TOLERATED)
 }
 
 /// The fields `idle` and `iowait` of all CPUs.
