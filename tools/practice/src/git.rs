@@ -85,6 +85,13 @@ impl Git {
         Ok(names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect())
     }
 
+    /// Whether what lies below these directories differs from a commit.
+    pub fn differs(&self, commit: &str, below: &[&str]) -> Result<bool> {
+        let arguments = [&["diff", "--quiet", commit, "--"], below].concat();
+        let status = self.command(&arguments).status().context("run git")?;
+        Ok(!status.success())
+    }
+
     /// Whether a file differs from the last commit, in the working tree or in what is staged.
     pub fn is_changed(&self, path: &Path) -> Result<bool> {
         let path = path.display().to_string();

@@ -21,7 +21,7 @@ pub fn hint(course: &mut Course, named: &str) -> Result<()> {
     course.store.save()?;
     println!("{}\n", heading(&chapter, &exercise));
     for (index, hint) in hints.iter().take(shown).enumerate() {
-        let hint = format!("{} of {}  {}", index + 1, hints.len(), hint.trim());
+        let hint = format!("{} of {}: {}", index + 1, hints.len(), hint.trim());
         let last = index + 1 == shown;
         println!("{}\n", if last { indented(&hint) } else { paint("2", &indented(&hint)) });
     }

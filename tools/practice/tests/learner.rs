@@ -179,7 +179,7 @@ fn hints_rise_and_the_solution_shows_the_difference() {
     learner.succeeds(&["start", "01", "--exercise", "one"]);
     for (count, last) in [(1, "What?"), (2, "Where?"), (3, "How!"), (3, "How!")] {
         let said = learner.succeeds(&["hint", "01"]);
-        assert!(said.contains(&format!("{count} of 3  {last}")), "{said}");
+        assert!(said.contains(&format!("{count} of 3: {last}")), "{said}");
     }
     let said = learner.succeeds(&["solution", "01"]);
     assert!(said.contains("+    max(ANSWER, 1) // the answer") && said.contains("So it is."));

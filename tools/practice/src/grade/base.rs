@@ -37,6 +37,12 @@ pub struct Base {
 impl Base {
     /// Makes it, unless it is there already.
     pub fn prepare(course: &Course) -> Result<Base> {
+        // The container around a student's code is this tree's own step 09.
+        ensure!(
+            !course.git.differs(&course.commit()?, &["steps", "common"])?,
+            "steps/ or common/ of this tree is not the course's, and a container must hold that is made \
+             of it\nhint: grade in a fresh clone of the course"
+        );
         let directory = course.top.join("target/grade");
         fs::create_dir_all(&directory).context("mkdir target/grade")?;
         fs::set_permissions(&directory, Permissions::from_mode(0o700)).context("chmod")?;
