@@ -7,13 +7,13 @@ trap 'rm -f "$log"' EXIT
 "$bin/09-full" --memory 64M --pids 50 "$rootfs" true > /dev/null 2>&1 && limits="--memory 64M --pids 50"
 
 count() { # what a container could leave behind
-    printf 'processes %s\n' "$(ps -eo stat=,comm= | awk '$1 !~ /^Z/ && $2 ~ /^(09-full|cleaner)$/' | wc -l)"
-    printf 'zombies %s\n' "$(ps -eo stat= | grep -c '^Z')"
+    printf 'processes %s\n' "$(ps -u "$(id -u)" -o stat=,comm= | awk '$1 !~ /^Z/ && $2 ~ /^(09-full|cleaner)$/' | wc -l)"
+    printf 'zombies %s\n' "$(ps -u "$(id -u)" -o stat=,comm= | awk '$1 ~ /^Z/ && $2 ~ /^(09-full|cleaner|container-init)$/' | wc -l)"
     printf 'mounts %s\n' "$(wc -l < /proc/self/mountinfo)"
     printf 'links %s\n' "$(ls /sys/class/net | wc -l)"
     printf 'cgroups %s\n' "$(find /sys/fs/cgroup -type d -name 'container-*' 2> /dev/null | wc -l)"
     printf 'namespaces %s\n' "$(ls -l /proc/[0-9]*/ns 2> /dev/null | grep -o '[a-z]*:\[[0-9]*\]' | sort -u | wc -l)"
-    [ "$(id -u)" != 0 ] || printf 'open-files %s\n' "$(cut -f 1 /proc/sys/fs/file-nr)"
+    printf 'open-files %s\n' "$([ "$(id -u)" != 0 ] && echo 0 || cut -f 1 /proc/sys/fs/file-nr)"
 }
 part() { # NAME COMMAND
     local before after begin=$SECONDS
