@@ -25,6 +25,9 @@ const COMPILE: Duration = Duration::from_secs(600);
 /// One chapter's claims, if nothing hangs too often.
 const CHAPTER: Duration = Duration::from_secs(150);
 
+/// More than one user has, and far less than a machine.
+const MOST: u32 = 4096;
+
 /// The course, ready to be judged on.
 pub struct Base {
     /// Where everything of a grading lies.
@@ -51,6 +54,7 @@ impl Base {
             root: directory.join("root"),
             volumes: volumes()?,
             limits: Vec::new(),
+            processes: None,
         };
         let mut base = Base { directory, jail, claims: BTreeMap::new() };
         let (commit, stamp) = (course.commit()?, base.directory.join("commit"));
@@ -121,6 +125,7 @@ impl Base {
             let tried = self.jail.run(Rights::Compile, None, None, "true", CHAPTER);
             if !tried.is_ok_and(|(_, well)| well) {
                 self.jail.limits.pop();
+                self.jail.processes = Some(MOST);
                 eprintln!(
                     "warning: {limit} cannot be set here: a hostile tree can slow this machine down"
                 );

@@ -30,6 +30,9 @@ pub struct Jail {
     pub volumes: Vec<String>,
     /// Limits that can be set here.
     pub limits: Vec<String>,
+    /// How many processes the caller may have in all, where step 09 cannot limit the container's:
+    /// a fork bomb would take those of every user.
+    pub processes: Option<u32>,
 }
 
 /// Takes the container's network away, which would lead to the machine, and what step 09 put in
@@ -61,6 +64,10 @@ impl Jail {
             Rights::Judge => BEFORE_JUDGING,
         };
         let mut command = Command::new(&self.full);
+        if let Some(most) = self.processes {
+            command = Command::new("prlimit"); // setrlimit(2): RLIMIT_NPROC
+            command.arg(format!("--nproc={most}:{most}")).arg(&self.full);
+        }
         command.args(&self.limits).args(["--tmpfs", "/tmp"]);
         for volume in self.volumes.iter().chain(&volume) {
             command.args(["--volume", volume]);
