@@ -255,8 +255,8 @@ fn layers() -> Result<()> {
     let copy = Copy::new()?;
     let lines = copy.lines(
         "base=/var/tmp/container-layers-0
-         mkdir -p $base/layer-a/work/work $base/layer-b $base/other
-         chmod 0 $base/layer-a/work/work
+         mkdir -p $base/layer-a $base/layer-b $base/other
+         (cd $base/layer-a; mkdir -p work/work; chmod 0 work/work)
          flock $base/layer-b sleep 60 & sleep 0.2
          target/debug/sweep
          kill %1

@@ -83,7 +83,7 @@ impl Site<'_> {
     }
 
     /// The name of the container.
-    fn id(&self) -> String {
+    pub(super) fn id(&self) -> String {
         format!("attack-{}", self.step.host().process().pid)
     }
 }

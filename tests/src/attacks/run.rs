@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -102,30 +104,50 @@ pub fn attack_peer(peer: &Peer, identity: Identity) -> Result<Result<AttackResul
         results.extend(stage::results(&step, Some(peer))?);
         Ok(results)
     });
-    groups.remove_new();
+    let own = site.id();
+    drop(step); // and with it the processes that are still in a group
+    groups.remove_new(&own);
     Ok(results.map_err(|error| format!("{error:#}")))
 }
 
-/// The control groups at the top of each hierarchy.
+/// The control groups of all hierarchies.
 struct Groups(BTreeSet<PathBuf>);
 
 impl Groups {
     fn now() -> Self {
-        let below = |path: PathBuf| {
-            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path())
-        };
-        let all = below("/sys/fs/cgroup".into())
-            .flat_map(|top| [top.clone()].into_iter().chain(below(top)));
-        Groups(all.filter(|path| path.is_dir()).collect())
+        let mut all = vec![PathBuf::from("/sys/fs/cgroup")];
+        let mut next = 0;
+        while let Some(group) = all.get(next) {
+            let entries = fs::read_dir(group).into_iter().flatten().flatten();
+            let below = entries.filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir()));
+            all.extend(below.map(|entry| entry.path()).collect::<Vec<_>>());
+            next += 1;
+        }
+        Groups(all.into_iter().collect())
     }
 
-    /// Podman leaves an empty parent of its containers' groups.
-    fn remove_new(self) {
-        let parents = Groups::now().0.into_iter().filter(|group| group.ends_with("libpod_parent"));
-        parents
-            .filter(|group| !self.0.contains(group))
-            .for_each(|group| drop(fs::remove_dir(group)));
+    /// Podman leaves an empty parent of its containers' groups, and a runtime that was killed the group
+    /// of its container.
+    fn remove_new(self, own: &str) {
+        let ours = |group: &PathBuf| group.ends_with("libpod_parent") || group.ends_with(own);
+        let new =
+            Groups::now().0.into_iter().filter(|group| ours(group) && !self.0.contains(group));
+        let mut left: Vec<_> = new.collect();
+        for _attempt in 0..20 {
+            left.retain(|group| remove(group).is_err());
+            if left.is_empty() {
+                return;
+            }
+            sleep(Duration::from_millis(50)); // processes that were killed are still ending
+        }
     }
+}
+
+/// Removes a group with those below it.
+fn remove(group: &Path) -> io::Result<()> {
+    let below = fs::read_dir(group)?.flatten().map(|entry| entry.path());
+    below.filter(|path| path.is_dir()).try_for_each(|path| remove(&path))?;
+    fs::remove_dir(group)
 }
 
 impl Step {
