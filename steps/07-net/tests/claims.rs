@@ -96,7 +96,7 @@ fn main() -> ExitCode {
                         options.as_ref().is_some_and(|options| options.starts_with("ro,"))
                     })
             })
-            .hint("net::sysfs in steps/07-net/src/lib.rs"),
+            .hint("net::mount_sysfs in steps/07-net/src/lib.rs"),
             holds("two containers side by side have different addresses", |step| {
                 let (one, other) = (step.start(&["sleep", "30"])?, step.start(&["sleep", "30"])?);
                 step.expect("address of the one", addresses(&one)?).differs_from(addresses(&other)?)

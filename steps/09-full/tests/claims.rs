@@ -13,7 +13,8 @@ use harness::{
 };
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 
 /// What docker and runc call dangerous: SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT,
 /// SYS_TIME, MAC_OVERRIDE, MAC_ADMIN, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE; and NET_ADMIN and
@@ -24,11 +25,14 @@ const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
 fn main() -> ExitCode {
     let claims = [
-        about("steps/09-full/src/ids.rs and idmap.rs", ids()),
-        about("steps/09-full/src/capabilities.rs", capabilities()),
-        about("steps/09-full/src/masks.rs and volumes.rs", mounts()),
-        about("steps/09-full/src/process.rs", process()),
-        about("steps/09-full/src/init.rs", life()),
+        about("steps/09-full/src/owners/mod.rs and steps/09-full/src/owners/idmap.rs", ids()),
+        about("steps/09-full/src/confine/capabilities.rs", capabilities()),
+        about(
+            "steps/09-full/src/confine/masks.rs and steps/09-full/src/files/volumes.rs",
+            mounts(),
+        ),
+        about("steps/09-full/src/confine/inheritance.rs", process()),
+        about("steps/09-full/src/life/init.rs", life()),
     ];
     chapter("09-full", claims.concat())
 }
@@ -129,7 +133,7 @@ fn capabilities() -> Vec<harness::Claim> {
             let answer = step.attack("user-namespace", &[("--seccomp", "off")])?;
             step.expect("the attack user-namespace", answer.outcome).equals(Outcome::Stopped)
         })
-        .hint("NO_USER_NAMESPACES in steps/09-full/src/masks.rs"),
+        .hint("NO_USER_NAMESPACES in steps/09-full/src/confine/masks.rs"),
     ]
 }
 
@@ -219,14 +223,11 @@ fn process() -> Vec<harness::Claim> {
                 .satisfies("no SECRET", |environ| !environ.contains("SECRET"))
         }),
         introduces("an open descriptor of the launcher's is not inherited", |step| {
-            step.expect("descriptors", descriptors(step.launch())?).equals(3)
+            step.expect("descriptors", descriptors(step, step.launch())?).equals(3)
         }),
         introduces("nor is it where close_range(2) is not there", |step| {
-            step.expect(
-                "descriptors",
-                descriptors(step.launch().injecting(&["close_range=ENOSYS"]))?,
-            )
-            .equals(3)
+            let launch = step.launch().injecting(&["close_range=ENOSYS"]);
+            step.expect("descriptors", descriptors(step, launch)?).equals(3)
         })
         .only(Identity::Root), // of a user `inject-errno` takes newuidmap's set-user-ID bit as well
         introduces("the program of process 1 cannot be written to", |step| {
@@ -319,7 +320,7 @@ fn life() -> Vec<harness::Claim> {
                 wait_until("the end", Duration::from_secs(2), || Ok(!container.payload.runs()));
             step.expect("the payload ends", ended.is_ok()).equals(true)
         })
-        .hint("pid::die_with in steps/09-full/src/main.rs and lib.rs"),
+        .hint("pid::die_with in steps/09-full/src/main.rs and steps/09-full/src/lib.rs"),
         holds("the payload's exit code comes back", |step| {
             step.expect("exit code", step.output(&["sh", "-c", "exit 7"])?.code()).equals(7)
         }),
@@ -358,8 +359,13 @@ fn zombies(container: &Container) -> usize {
 
 /// How many files a payload has open that was started with one more. A program that is still being
 /// loaded would have its libraries open as well.
-fn descriptors(launch: Launch) -> Result<usize> {
-    let mut container = launch.leaking(&[9]).start(&["sh", "-c", "echo ready; sleep 30; :"])?;
+/// How many the payload has where one end of a pipe was left open: chapter 06 closes only what leads
+/// to a file.
+fn descriptors(step: &Step, launch: Launch) -> Result<usize> {
+    let pipe = step.host().directory()?.join("pipe");
+    mkfifo(&pipe.here, Mode::from_bits_truncate(0o644)).context("mkfifo")?;
+    let launch = launch.leaking_path(9, &pipe)?;
+    let mut container = launch.start(&["sh", "-c", "echo ready; sleep 30; :"])?;
     container.read_line()?;
     Ok(fs::read_dir(format!("/proc/{}/fd", container.payload.pid)).context("descriptors")?.count())
 }

@@ -32,6 +32,11 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>> {
     let mut trials = vec![trial("there are sixty exercises", "files", sixty)];
     for chapter in Chapter::all(top())? {
+        let step = chapter.step.clone();
+        let name = format!("where the claims of {step} say to look");
+        trials.push(trial(&name, "files", move || {
+            hints_of_claims(&step).map(|()| Completion::Completed)
+        }));
         for exercise in &chapter.exercises {
             let name = format!("{}/{}", chapter.step, exercise.text.name);
             let found = move |name: &str| find(name);
@@ -99,6 +104,25 @@ fn sixty() -> Result<Completion> {
         ensure!((1..=2).contains(&extensions), "{}: {extensions} extensions", chapter.step);
     }
     Ok(Completion::Completed)
+}
+
+/// A failed claim says `look at NAME in FILE`: both have to be there.
+fn hints_of_claims(step: &str) -> Result<()> {
+    let tests = fs::read_to_string(top().join("steps").join(step).join("tests/claims.rs"))?;
+    for hint in tests.split('"').filter(|text| text.contains("steps/")) {
+        let words = || hint.split_whitespace().map(|word| word.trim_end_matches([';', ',']));
+        let mut code = String::new();
+        for path in words().filter(|word| word.starts_with("steps/")) {
+            code +=
+                &fs::read_to_string(top().join(path)).with_context(|| format!("{hint}: {path}"))?;
+        }
+        for name in words().filter(|word| word.contains("::") || word.contains('_')) {
+            let name = name.rsplit("::").next().unwrap_or(name);
+            ensure!(name.contains('/') || code.contains(name), "{hint}: there is no {name}");
+        }
+        ensure!(!words().any(|word| word.ends_with(".rs") && !word.contains('/')), "{hint}");
+    }
+    Ok(())
 }
 
 /// What can be read off the files.
