@@ -1,31 +1,26 @@
 //! A step, started on a host as its user would start it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
-use nix::unistd::geteuid;
 
 use crate::child::Child;
 use crate::evidence::{Event, Expect, Log};
-use crate::host::{Host, HostPath, Identity, Needs, ORDINARY_USER, Setting};
+use crate::host::{Host, HostPath, Identity, Needs, Setting};
 use crate::paths::{self, STEPS};
-use crate::process::{Process, pidfd_open, wait_until};
+use crate::process::{Process, pidfd_open};
 use crate::programs::skip_without_programs;
-use crate::report;
-
-/// Nothing here takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::standstill;
 
 /// A step on a host, as one identity starts it.
 pub struct Step {
@@ -85,8 +80,23 @@ impl Step {
 
     /// Whether the step has this option, by its own `--help`.
     pub fn has(&self, option: &str) -> Result<bool> {
-        let help = help(self.number)?;
+        let help = self.help()?;
         Ok(help.split_whitespace().any(|word| word.trim_end_matches(',') == option))
+    }
+
+    /// What `--help` prints. It is asked once, on the host: who knows what else the program does.
+    fn help(&self) -> Result<String> {
+        static KNOWN: Mutex<BTreeMap<usize, String>> = Mutex::new(BTreeMap::new());
+        let Some(index) = self.number.checked_sub(1) else { return Ok(String::new()) };
+        let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(help) = known.get(&self.number) {
+            return Ok(help.clone());
+        }
+        let program = self.host.place(&paths::binary(STEPS[index])?)?;
+        let argv = vec![program.arg().to_owned(), "--help".to_owned()];
+        let own = words_in_memory(&argv);
+        let output = self.launch().start_program(argv, own)?.wait()?;
+        Ok(known.entry(self.number).or_insert(output.stdout).clone())
     }
 
     /// A start of the step, with options to be added.
@@ -141,25 +151,6 @@ fn needs(number: usize) -> Needs {
         5..9 => Needs::Nothing,
         _ => Needs::SubordinateIds,
     }
-}
-
-fn help(number: usize) -> Result<String> {
-    static KNOWN: Mutex<Option<HashMap<usize, String>>> = Mutex::new(None);
-    let Some(index) = number.checked_sub(1) else { return Ok(String::new()) };
-    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    if let Some(help) = known.get(&number) {
-        return Ok(help.clone());
-    }
-    let _guard = paths::no_fork();
-    let mut step = Command::new(paths::binary(STEPS[index])?);
-    if report::only_user() && geteuid().is_root() {
-        step.uid(ORDINARY_USER).gid(ORDINARY_USER);
-    }
-    let output = step.arg("--help").output().context("--help")?;
-    let help = String::from_utf8_lossy(&output.stdout).into_owned();
-    known.insert(number, help.clone());
-    Ok(help)
 }
 
 /// A start of a step.
@@ -294,6 +285,12 @@ impl<'a> Launch<'a> {
         let argv = self.argv(command)?;
         skip_without_programs(&argv)?;
         self.step.log.add(Event::Command(self.step.host.as_typed(&quote(&argv))));
+        let before = self.refuser()?.len();
+        let own = if self.container { words_in_memory(&argv[before..]) } else { Vec::new() };
+        self.start_program(argv, own)
+    }
+
+    fn start_program(&self, argv: Vec<String>, own: Vec<u8>) -> Result<Launched> {
         let (stdout, stderr) =
             (tempfile::tempfile().context("tempfile")?, tempfile::tempfile().context("tempfile")?);
         let mut launcher = Command::new(&argv[0]);
@@ -311,8 +308,7 @@ impl<'a> Launch<'a> {
             (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
         let prepare = move || prepare(&closed, &leaked, &ignored);
         let child = self.step.host.spawn(&mut launcher, &self.directory, &self.groups, prepare)?;
-        let before = self.refuser()?.len();
-        Ok(Launched { child, argv, before, container: self.container, stdout, stderr, lines: 0 })
+        Ok(Launched { child, argv, own, stdout, stderr, lines: 0 })
     }
 
     /// Runs the container to its end.
@@ -403,6 +399,11 @@ fn prepare(closed: &[i32], leaked: &[(i32, CString)], ignored: &[i32]) -> io::Re
     Ok(())
 }
 
+/// The arguments as /proc/PID/cmdline shows them.
+fn words_in_memory(argv: &[String]) -> Vec<u8> {
+    argv.iter().flat_map(|word| word.bytes().chain([0])).collect()
+}
+
 /// The arguments as one would type them.
 fn quote(argv: &[String]) -> String {
     let plain = |word: &str| {
@@ -419,9 +420,8 @@ fn quote(argv: &[String]) -> String {
 pub struct Launched {
     child: Child,
     argv: Vec<String>,
-    /// How many words come before those of the launcher.
-    before: usize,
-    container: bool,
+    /// The command line by which the step is known; empty where the command runs on the host.
+    own: Vec<u8>,
     stdout: File,
     stderr: File,
     lines: usize,
@@ -436,10 +436,16 @@ impl Launched {
     /// Waits for its end.
     pub fn wait(&mut self) -> Result<Output> {
         let mut status = None;
-        wait_until(&quote(&self.argv), PATIENCE, || {
-            status = self.child.try_wait().context("waitpid")?;
-            Ok(status.is_some())
-        })?;
+        let launcher = self.process();
+        standstill::wait_for(
+            &quote(&self.argv),
+            launcher,
+            |it| runs(*it, &self.own),
+            || {
+                status = self.child.try_wait().context("waitpid")?;
+                Ok(status.is_some())
+            },
+        )?;
         let status = status.context("no exit status")?;
         Ok(Output { status, stdout: content(&self.stdout)?, stderr: content(&self.stderr)? })
     }
@@ -457,19 +463,23 @@ impl Launched {
     /// The payload is the first process, from the launcher downwards, that runs another command
     /// than the launcher: it has executed it (execve(2)).
     fn find_payload(&mut self) -> Result<Process> {
-        if !self.container {
-            return Ok(self.process());
-        }
-        let own: Vec<u8> =
-            self.argv[self.before..].iter().flat_map(|word| word.bytes().chain([0])).collect();
         let launcher = self.process();
+        if self.own.is_empty() {
+            return Ok(launcher);
+        }
         let mut payload = None;
         let mut ended = None;
-        wait_until(&format!("the payload of {}", quote(&self.argv)), PATIENCE, || {
-            payload = payload_below(launcher, &own);
-            ended = self.child.try_wait().context("waitpid")?;
-            Ok(payload.is_some() || ended.is_some())
-        })?;
+        let what = format!("the payload of {}", quote(&self.argv));
+        standstill::wait_for(
+            &what,
+            launcher,
+            |it| runs(*it, &self.own),
+            || {
+                payload = payload_below(launcher, &self.own);
+                ended = self.child.try_wait().context("waitpid")?;
+                Ok(payload.is_some() || ended.is_some())
+            },
+        )?;
         match (payload, ended) {
             (Some(payload), None) => Ok(payload),
             (_, status) => {
@@ -481,12 +491,17 @@ impl Launched {
     }
 }
 
+/// Whether a process runs the step of this command line. One that has ended has none.
+fn runs(process: Process, own: &[u8]) -> bool {
+    // Process 1 of step 09 writes over its command line, which takes more than a moment when it
+    // lies on two pages. Its name is there before, and is never half written.
+    !own.is_empty() && process.cmdline().is_ok_and(|cmdline| cmdline.ends_with(own))
+        || process.file("comm").is_ok_and(|name| name == "container-init\n")
+}
+
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
     let another = |process: &Process| {
-        // Process 1 of step 09 writes over its command line, which takes more than a moment when it
-        // lies on two pages. Its name is there before, and is never half written.
-        process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty() && !cmdline.ends_with(own))
-            && process.file("comm").is_ok_and(|name| name != "container-init\n")
+        process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty()) && !runs(*process, own)
     };
     // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID
     // namespace.
@@ -541,19 +556,24 @@ impl Container {
 
     /// The next line that the container writes to standard output; waits for it.
     pub fn read_line(&mut self) -> Result<String> {
-        let launched = &mut self.launched;
+        let Launched { child, own, stdout, stderr, lines, .. } = &mut self.launched;
         let mut line = None;
-        wait_until("a line of output", PATIENCE, || {
-            let all = content(&launched.stdout)?;
-            let whole = all.rfind('\n').map_or("", |end| &all[..end]);
-            line = whole.lines().nth(launched.lines).map(str::to_owned);
-            let ended = line.is_none() && launched.child.try_wait().context("waitpid")?.is_some();
-            if ended {
-                bail!("it ended without writing it: {}", content(&launched.stderr)?.trim_end());
-            }
-            Ok(line.is_some())
-        })?;
-        launched.lines += 1;
+        standstill::wait_for(
+            "a line of output",
+            self.launcher,
+            |it| runs(*it, own),
+            || {
+                let all = content(stdout)?;
+                let whole = all.rfind('\n').map_or("", |end| &all[..end]);
+                line = whole.lines().nth(*lines).map(str::to_owned);
+                let ended = line.is_none() && child.try_wait().context("waitpid")?.is_some();
+                if ended {
+                    bail!("it ended without writing it: {}", content(stderr)?.trim_end());
+                }
+                Ok(line.is_some())
+            },
+        )?;
+        *lines += 1;
         line.context("no line")
     }
 }

@@ -66,6 +66,7 @@ mod print;
 mod process;
 mod programs;
 mod report;
+mod standstill;
 
 pub use attacks::{
     AttackResult, AttackResults, ExpectedOutcomes, Outcome, PEERS, attack_peer, attack_step,
@@ -80,3 +81,4 @@ pub use print::{paint, restore_sigpipe};
 pub use process::{FileId, Mount, Process, processes_with_argument, wait_until};
 pub use programs::skip_without_programs;
 pub use report::{Before, ClaimReport, HOST, REPORT, Verdict};
+pub use standstill::Hangs;

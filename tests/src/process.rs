@@ -233,12 +233,16 @@ pub fn wait_until(
         if Instant::now() > end {
             bail!("{what}: not within {time:?}");
         }
-        sleep(Duration::from_millis(2) * patience());
+        sleep(PAUSE * patience());
     }
     Ok(())
 }
 
-fn patience() -> u32 {
+/// Between two questions.
+pub(crate) const PAUSE: Duration = Duration::from_millis(2);
+
+/// How much slower than others this machine is said to be.
+pub(crate) fn patience() -> u32 {
     std::env::var("HARNESS_PATIENCE")
         .ok()
         .and_then(|factor| factor.parse().ok())

@@ -12,6 +12,7 @@ use crate::evidence::{Event, Observation, Refuted};
 use crate::host::Identity;
 use crate::launch::Step;
 use crate::paths::STEPS;
+use crate::standstill::Hangs;
 
 /// In the environment of a chapter's claims, as `json`: they print one [`ClaimReport`] a line.
 pub const REPORT: &str = "HARNESS_REPORT";
@@ -69,6 +70,8 @@ pub enum Verdict {
     Fail(Observation),
     /// The experiment itself went wrong, which proves nothing.
     Untried(String),
+    /// The step does not come to an end.
+    Hangs(String),
     /// It cannot be tried here, for this reason.
     Skipped(String),
 }
@@ -124,7 +127,7 @@ fn proven(before: &Option<Before>) -> Verdict {
         Some(Before { step: name, verdict: Verdict::Ok }) => {
             Verdict::Untried(format!("proves nothing: it holds on {name} as well"))
         }
-        Some(Before { step: name, verdict: Verdict::Untried(why) }) => {
+        Some(Before { step: name, verdict: Verdict::Untried(why) | Verdict::Hangs(why) }) => {
             Verdict::Untried(format!("proves nothing: it could not be tried on {name}: {why}"))
         }
         Some(Before { verdict: Verdict::Skipped(why), .. }) => Verdict::Skipped(why.clone()),
@@ -148,6 +151,7 @@ fn verdict(result: Result<()>) -> Verdict {
     match (skipped(&error), error.downcast_ref()) {
         (Some(reason), _) => Verdict::Skipped(reason),
         (None, Some(Refuted(observation))) => Verdict::Fail(observation.clone()),
+        (None, None) if error.is::<Hangs>() => Verdict::Hangs(format!("{error:#}")),
         (None, None) => Verdict::Untried(format!("{error:#}")),
     }
 }

@@ -65,7 +65,7 @@ fn check(args: &Args) -> Result<bool> {
 }
 
 fn failed(report: &ClaimReport) -> bool {
-    matches!(report.verdict, Verdict::Fail(_) | Verdict::Untried(_))
+    matches!(report.verdict, Verdict::Fail(_) | Verdict::Untried(_) | Verdict::Hangs(_))
 }
 
 /// Runs the claims of one chapter, and prints them as they come.
@@ -145,7 +145,7 @@ fn evidence(report: &ClaimReport) {
                 paint("31", found)
             );
         }
-        Verdict::Untried(why) => println!("          {why}"),
+        Verdict::Untried(why) | Verdict::Hangs(why) => println!("          {why}"),
         _ => {}
     }
     if let Some(Before { step, verdict: Verdict::Fail(Observation { what, found, .. }) }) =
@@ -194,7 +194,7 @@ fn count(all: &[ClaimReport], identity: Option<&str>) -> [usize; 3] {
     {
         let place = match &report.verdict {
             Verdict::Ok => 0,
-            Verdict::Fail(_) | Verdict::Untried(_) => 1,
+            Verdict::Fail(_) | Verdict::Untried(_) | Verdict::Hangs(_) => 1,
             Verdict::Skipped(_) => 2,
         };
         counts[place] += 1;
@@ -233,7 +233,7 @@ fn tap(all: &[ClaimReport]) {
             Verdict::Fail(observation) => {
                 ("not ok", format!("\n# {observation}\n# look at {}", report.hint))
             }
-            Verdict::Untried(why) => {
+            Verdict::Untried(why) | Verdict::Hangs(why) => {
                 ("not ok", format!("\n# {}\n# look at {}", why.replace('\n', "\n# "), report.hint))
             }
         };

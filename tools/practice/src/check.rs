@@ -79,7 +79,7 @@ fn judged(
             return Ok(None);
         }
         if matches!(end, End::Hangs) {
-            takes_too_long(results.last());
+            does_not_end(results.last());
             return Ok(None);
         }
     }
@@ -138,14 +138,15 @@ fn left_to_write(hole: &str, holes: &[Hole]) {
     holes.iter().for_each(|hole| println!("  {}", hole.place()));
 }
 
-fn takes_too_long(last: Option<&Judged>) {
-    println!("It takes too long. The step was stopped, with everything that it had started.\n");
+fn does_not_end(last: Option<&Judged>) {
+    println!("It does not end. The step was stopped, with everything that it had started.\n");
     match last {
         Some(judged) => evidence(judged),
-        None => println!("  Not even the first claim came to an end: an endless loop?"),
+        None => println!("  Not even the first claim came to an end."),
     }
     println!(
-        "\n  Either something waits for what never comes, or the payload is not where it should be."
+        "\n  Either it loops, or it waits for what never comes, or the payload is not where it\n  \
+         should be."
     );
 }
 
@@ -263,7 +264,7 @@ fn evidence(judged: &Judged) {
             println!("            found:    {}", paint("31", found));
         }
         other => {
-            let said = if let Verdict::Untried(said) = other { said.as_str() } else { "" };
+            let (Verdict::Untried(said) | Verdict::Hangs(said)) = other else { return };
             said.lines().for_each(|line| println!("          {line}"));
         }
     }

@@ -6,17 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::declaration::{Exercise, steps};
 use crate::processes;
-
-/// A claim takes a second or two. The harness itself gives up after 20 s of silence; a step that
-/// makes it wait so long does not come to an end.
-const HANGS: Duration = Duration::from_secs(15);
 
 /// Not even a claim that measures takes longer.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -52,6 +48,8 @@ pub enum Verdict {
     },
     /// The experiment itself went wrong.
     Untried(String),
+    /// The step does not come to an end: why the harness thinks so.
+    Hangs(String),
     /// It cannot be tried on this machine, or by this user.
     Skipped(String),
 }
@@ -59,13 +57,13 @@ pub enum Verdict {
 impl Judged {
     /// Whether it speaks against the step.
     pub fn fails(&self) -> bool {
-        matches!(self.verdict, Verdict::Refuted { .. } | Verdict::Untried(_))
+        matches!(self.verdict, Verdict::Refuted { .. } | Verdict::Untried(_) | Verdict::Hangs(_))
     }
 
     /// Everything that the step printed and the harness passed on.
     pub fn said(&self) -> &str {
         match &self.verdict {
-            Verdict::Untried(said) => said,
+            Verdict::Untried(said) | Verdict::Hangs(said) => said,
             Verdict::Refuted { found, .. } => found,
             _ => "",
         }
@@ -204,12 +202,11 @@ pub fn run(
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let lines = lines_of(&mut child)?;
     loop {
-        let start = Instant::now();
         match lines.recv_timeout(SILENCE) {
             Ok(line) => {
                 let judged =
                     parse(&line).with_context(|| format!("{}: {line}", claims.display()))?;
-                let hangs = judged.fails() && start.elapsed() > HANGS;
+                let hangs = matches!(judged.verdict, Verdict::Hangs(_));
                 if !each(judged) {
                     return Ok(End::Enough);
                 }
@@ -274,6 +271,7 @@ fn verdict(value: &Value) -> Result<Verdict> {
             expected: text(&inner["expected"]),
             found: text(&inner["found"]),
         },
+        "hangs" => Verdict::Hangs(text(inner)),
         "untried" => Verdict::Untried(text(inner)),
         "skipped" => Verdict::Skipped(text(inner)),
         other => bail!("a verdict that is not known: {other}"),
