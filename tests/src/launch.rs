@@ -284,10 +284,14 @@ impl<'a> Launch<'a> {
     pub fn spawn(&self, command: &[&str]) -> Result<Launched> {
         let argv = self.argv(command)?;
         skip_without_programs(&argv)?;
-        self.step.log.add(Event::Command(self.step.host.as_typed(&quote(&argv))));
+        self.step.log.add(Event::Command(self.typed(&argv)));
         let before = self.refuser()?.len();
         let own = if self.container { words_in_memory(&argv[before..]) } else { Vec::new() };
         self.start_program(argv, own)
+    }
+
+    fn typed(&self, argv: &[String]) -> String {
+        self.step.host.as_typed(&quote(argv))
     }
 
     fn start_program(&self, argv: Vec<String>, own: Vec<u8>) -> Result<Launched> {
@@ -308,7 +312,7 @@ impl<'a> Launch<'a> {
             (self.closed.clone(), self.leaked.clone(), self.ignored.clone());
         let prepare = move || prepare(&closed, &leaked, &ignored);
         let child = self.step.host.spawn(&mut launcher, &self.directory, &self.groups, prepare)?;
-        Ok(Launched { child, argv, own, stdout, stderr, lines: 0 })
+        Ok(Launched { child, typed: self.typed(&argv), own, stdout, stderr, lines: 0 })
     }
 
     /// Runs the container to its end.
@@ -419,7 +423,7 @@ fn quote(argv: &[String]) -> String {
 /// A launcher that was started; whether a payload runs already is not known. Dropped, it is killed.
 pub struct Launched {
     child: Child,
-    argv: Vec<String>,
+    typed: String,
     /// The command line by which the step is known; empty where the command runs on the host.
     own: Vec<u8>,
     stdout: File,
@@ -437,15 +441,12 @@ impl Launched {
     pub fn wait(&mut self) -> Result<Output> {
         let mut status = None;
         let launcher = self.process();
-        standstill::wait_for(
-            &quote(&self.argv),
-            launcher,
-            |it| runs(*it, &self.own),
-            || {
-                status = self.child.try_wait().context("waitpid")?;
-                Ok(status.is_some())
-            },
-        )?;
+        let what = format!("{}: it does not end", self.typed);
+        let is_step = |it: &Process| runs(*it, &self.own);
+        standstill::wait_for(&what, launcher, is_step, || {
+            status = self.child.try_wait().context("waitpid")?;
+            Ok(status.is_some())
+        })?;
         let status = status.context("no exit status")?;
         Ok(Output { status, stdout: content(&self.stdout)?, stderr: content(&self.stderr)? })
     }
@@ -469,23 +470,19 @@ impl Launched {
         }
         let mut payload = None;
         let mut ended = None;
-        let what = format!("the payload of {}", quote(&self.argv));
-        standstill::wait_for(
-            &what,
-            launcher,
-            |it| runs(*it, &self.own),
-            || {
-                payload = payload_below(launcher, &self.own);
-                ended = self.child.try_wait().context("waitpid")?;
-                Ok(payload.is_some() || ended.is_some())
-            },
-        )?;
+        let what = format!("{}: no payload comes", self.typed);
+        let is_step = |it: &Process| runs(*it, &self.own);
+        standstill::wait_for(&what, launcher, is_step, || {
+            payload = payload_below(launcher, &self.own);
+            ended = self.child.try_wait().context("waitpid")?;
+            Ok(payload.is_some() || ended.is_some())
+        })?;
         match (payload, ended) {
             (Some(payload), None) => Ok(payload),
             (_, status) => {
                 let status = status.map_or_else(String::new, |status| format!(" with {status}"));
                 let said = content(&self.stderr)?;
-                bail!("{} ended{status}: {}", quote(&self.argv), said.trim_end())
+                bail!("{} ended{status}: {}", self.typed, said.trim_end())
             }
         }
     }
@@ -558,21 +555,17 @@ impl Container {
     pub fn read_line(&mut self) -> Result<String> {
         let Launched { child, own, stdout, stderr, lines, .. } = &mut self.launched;
         let mut line = None;
-        standstill::wait_for(
-            "a line of output",
-            self.launcher,
-            |it| runs(*it, own),
-            || {
-                let all = content(stdout)?;
-                let whole = all.rfind('\n').map_or("", |end| &all[..end]);
-                line = whole.lines().nth(*lines).map(str::to_owned);
-                let ended = line.is_none() && child.try_wait().context("waitpid")?.is_some();
-                if ended {
-                    bail!("it ended without writing it: {}", content(stderr)?.trim_end());
-                }
-                Ok(line.is_some())
-            },
-        )?;
+        let is_step = |it: &Process| runs(*it, own);
+        standstill::wait_for("a line of output", self.launcher, is_step, || {
+            let all = content(stdout)?;
+            let whole = all.rfind('\n').map_or("", |end| &all[..end]);
+            line = whole.lines().nth(*lines).map(str::to_owned);
+            let ended = line.is_none() && child.try_wait().context("waitpid")?.is_some();
+            if ended {
+                bail!("it ended without writing it: {}", content(stderr)?.trim_end());
+            }
+            Ok(line.is_some())
+        })?;
         *lines += 1;
         line.context("no line")
     }

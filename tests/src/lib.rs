@@ -31,7 +31,7 @@
 //!   turns them into data. `src/bin/check.rs` prints these for `make check`.
 //! - **Experiments**: a [`Host`] stands in for the machine, in namespaces of its own (`host/keeper`)
 //!   and with root filesystems that may be written to (`host/trees`). [`Step::launch`] starts a step
-//!   on it (`launch`, `child`). `process` and `namespaces` look at processes from outside,
+//!   on it (`launch`, `child`), and `standstill` notices when it hangs. `process` and `namespaces` look at processes from outside,
 //!   and `paths` knows where the built programs are.
 //! - **Attacks**: [`attacks`] lists them. Most are a few lines that the program `attacker` runs
 //!   inside; the others are staged from outside (`attacks/stage`): by a hostile image, an option, a
@@ -59,6 +59,7 @@ mod child;
 mod claim;
 mod evidence;
 mod host;
+mod interrupt;
 mod launch;
 mod namespaces;
 mod paths;

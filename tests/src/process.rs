@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
+use crate::interrupt;
+
 /// A process, by its number where the tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -230,6 +232,7 @@ pub fn wait_until(
     let time = time * patience();
     let end = Instant::now() + time;
     while !condition()? {
+        interrupt::ensure_not()?;
         if Instant::now() > end {
             bail!("{what}: not within {time:?}");
         }

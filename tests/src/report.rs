@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::claim::{Claim, can_be, kind, skipped};
 use crate::evidence::{Event, Observation, Refuted};
 use crate::host::Identity;
+use crate::interrupt;
 use crate::launch::Step;
 use crate::paths::STEPS;
 use crate::standstill::Hangs;
@@ -80,12 +81,17 @@ pub(crate) fn wanted() -> bool {
     std::env::var(REPORT).is_ok_and(|style| style == "json")
 }
 
-/// Prints the reports on all claims of step `number`, each as soon as it is decided.
+/// Prints the reports on all claims of step `number`, each as soon as it is decided. A signal ends
+/// it in order: nothing is left.
 pub(crate) fn print_all(number: usize, claims: &[Claim]) -> ExitCode {
     let each =
         claims.iter().flat_map(|claim| claim.identities().map(move |identity| (claim, identity)));
-    let report = each.map(|(claim, identity)| write(&examine(claim, number, identity)));
-    match report.collect::<Result<()>>() {
+    let mut reports = each.map(|(claim, identity)| {
+        let report = examine(claim, number, identity);
+        interrupt::ensure_not()?;
+        write(&report)
+    });
+    match interrupt::notice().and_then(|()| reports.try_for_each(|written| written)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error:#}");

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use nix::unistd::{SysconfVar, sysconf};
 
+use crate::interrupt;
 use crate::process::{PAUSE, Process, patience};
 
 /// Nothing takes longer, whatever it does.
@@ -41,7 +42,7 @@ impl Error for Hangs {}
 /// and not the command in the container.
 ///
 /// # Errors
-/// [`Hangs`] when the step no longer gets on.
+/// [`Hangs`] when the step no longer gets on: "{what}: {why}".
 pub(crate) fn wait_for(
     what: &str,
     launcher: Process,
@@ -51,6 +52,7 @@ pub(crate) fn wait_for(
     let start = Instant::now();
     let (mut looks, mut asleep) = (0, 0);
     while !condition()? {
+        interrupt::ensure_not()?;
         if start.elapsed() > INTERVAL * patience() * (looks + 1) {
             looks += 1;
             let all: Vec<Process> = [launcher].into_iter().chain(launcher.descendants()).collect();
@@ -58,9 +60,9 @@ pub(crate) fn wait_for(
             let computed: Duration =
                 all.iter().filter(|it| is_step(it)).map(|process| process.cpu_time()).sum();
             let why = if computed > COMPUTES * patience() {
-                format!("the step has computed for {COMPUTES:?}, as in an endless loop")
+                format!("the step has computed for {} s, as in an endless loop", COMPUTES.as_secs())
             } else if asleep > SLEEPS {
-                format!("all of it sleeps, and nobody wakes it: {}", places(&all))
+                format!("all of it sleeps, and nobody wakes it ({})", places(&all))
             } else if start.elapsed() > LONGEST * patience() {
                 format!("not within {:?}", LONGEST * patience())
             } else {
@@ -73,15 +75,18 @@ pub(crate) fn wait_for(
     Ok(())
 }
 
-/// Where in the kernel each process waits.
+/// Where in the kernel each process waits, as far as we may know.
 fn places(processes: &[Process]) -> String {
     let place = |process: &Process| {
         let name = process.file("comm").unwrap_or_default();
-        let place = process.file("wchan").unwrap_or_default();
-        let place = if place.len() > 1 { format!(" in {place}") } else { String::new() };
+        let place = match process.file("wchan").unwrap_or_default().as_str() {
+            _ if !process.runs() => ", a zombie".to_owned(),
+            "" | "0" => String::new(),
+            place => format!(" in {place}"),
+        };
         format!("{}{place}", name.trim_end())
     };
-    processes.iter().map(place).collect::<Vec<_>>().join(", ")
+    processes.iter().map(place).collect::<Vec<_>>().join("; ")
 }
 
 impl Process {
@@ -157,7 +162,7 @@ mod tests {
     #[test]
     fn sleep_without_end_is_known_by_its_places() {
         let why = Program::run("exec sleep 60").hangs();
-        assert!(why.starts_with("it: all of it sleeps, and nobody wakes it: sleep in "), "{why}");
+        assert!(why.starts_with("it: all of it sleeps, and nobody wakes it (sleep in "), "{why}");
     }
 
     #[test]

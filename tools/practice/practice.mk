@@ -13,7 +13,7 @@ FORCE:
 
 # The claims need the harness, the step before and a rootfs. They are built from a tree in which nothing is left to write, once.
 tried: $(PRACTICE)
-	@[ -x $(BIN)/check ] && [ -x $(BIN)/09-full ] && [ -d target/rootfs/host/proc ] || $(MAKE) rootfs
+	@[ -x $(BIN)/check ] && [ -x $(BIN)/09-full ] && [ -d target/rootfs/host/proc ] || $(MAKE) rootfs > /dev/null
 
 practice-%: tried
 	@$(PRACTICE) start '$*' $(call option,$(value EX),--exercise)

@@ -265,6 +265,8 @@ fn evidence(judged: &Judged) {
         }
         other => {
             let (Verdict::Untried(said) | Verdict::Hangs(said)) = other else { return };
+            let command = judged.commands.last().map_or("", String::as_str); // stands above already
+            let said = said.strip_prefix(command).unwrap_or(said).trim_start_matches(": ");
             said.lines().for_each(|line| println!("          {line}"));
         }
     }

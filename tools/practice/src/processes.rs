@@ -20,6 +20,9 @@ pub struct Tidy {
     sudo: Option<String>,
 }
 
+/// How many hundredths of a second the judge has for that.
+const PATIENCE: u32 = 200;
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note_interrupt(_: c_int) {
@@ -42,24 +45,19 @@ impl Tidy {
 }
 
 impl Drop for Tidy {
-    /// Again and again, because a process may start others while it is being looked for.
+    /// Asks the judge first, who takes away its files as well. Then kills, again and again, because
+    /// a process may start others while it is being looked for.
     fn drop(&mut self) {
         // SAFETY: SIG_DFL runs no code of ours.
         let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) };
-        for _ in 0..100 {
+        self.send(Signal::SIGTERM, &children(&table(), Pid::this()));
+        for round in 0..PATIENCE + 100 {
             let below = descendants(Pid::this());
             if below.is_empty() {
                 return;
             }
-            let refused =
-                below.iter().filter(|&&pid| kill(pid, Signal::SIGKILL) == Err(Errno::EPERM));
-            let refused: Vec<String> = refused.map(Pid::to_string).collect();
-            if let Some(sudo) = self.sudo.as_ref().filter(|_| !refused.is_empty()) {
-                let _ = Command::new(sudo)
-                    .args(["kill", "-9"])
-                    .args(refused)
-                    .stderr(Stdio::null())
-                    .status();
+            if round >= PATIENCE {
+                self.send(Signal::SIGKILL, &below);
             }
             while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status.pid().is_some())
             {
@@ -69,9 +67,21 @@ impl Drop for Tidy {
     }
 }
 
-/// All processes below `ancestor`.
-fn descendants(ancestor: Pid) -> Vec<Pid> {
-    let table: Vec<(Pid, Pid)> = fs::read_dir("/proc")
+impl Tidy {
+    fn send(&self, signal: Signal, to: &[Pid]) {
+        let refused = to.iter().filter(|&&pid| kill(pid, signal) == Err(Errno::EPERM));
+        let refused: Vec<String> = refused.map(Pid::to_string).collect();
+        if let Some(sudo) = self.sudo.as_ref().filter(|_| !refused.is_empty()) {
+            let mut kill = Command::new(sudo);
+            kill.args(["kill", "-s", signal.as_str().trim_start_matches("SIG")]).args(refused);
+            let _ = kill.stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// All processes with their parents.
+fn table() -> Vec<(Pid, Pid)> {
+    fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .flatten()
@@ -81,12 +91,20 @@ fn descendants(ancestor: Pid) -> Vec<Pid> {
             let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
             Some((Pid::from_raw(pid), Pid::from_raw(parent)))
         })
-        .collect();
+        .collect()
+}
+
+fn children(table: &[(Pid, Pid)], of: Pid) -> Vec<Pid> {
+    table.iter().filter(|(_, parent)| *parent == of).map(|(pid, _)| *pid).collect()
+}
+
+/// All processes below `ancestor`.
+fn descendants(ancestor: Pid) -> Vec<Pid> {
+    let table = table();
     let mut below = vec![ancestor];
     let mut next = 0;
     while next < below.len() {
-        let parent = below[next];
-        below.extend(table.iter().filter(|(_, its)| *its == parent).map(|(pid, _)| *pid));
+        below.extend(children(&table, below[next]));
         next += 1;
     }
     below.remove(0);
