@@ -20,6 +20,9 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// More CPU time than a step ever uses: some hundredths of a second make a container.
 const COMPUTES: Duration = Duration::from_secs(2);
 
+/// More processes than a container starts. Twice as many in a tenth of a second are possible.
+pub(crate) const MOST: usize = 500;
+
 /// How often one looks, and how often all may be found asleep: five seconds in all. A busy machine
 /// makes them more, as whoever waits for a processor does not sleep.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -49,10 +52,13 @@ pub(crate) fn wait_for(
     is_step: impl Fn(&Process) -> bool,
     mut condition: impl FnMut() -> Result<bool>,
 ) -> Result<()> {
-    let start = Instant::now();
+    let (start, tasks) = (Instant::now(), tasks());
     let (mut looks, mut asleep) = (0, 0);
     while !condition()? {
         interrupt::ensure_not()?;
+        if self::tasks() > tasks + MOST && launcher.descendants().len() > MOST / 2 {
+            return Err(Hangs(format!("{what}: it starts processes without end")).into());
+        }
         if start.elapsed() > INTERVAL * patience() * (looks + 1) {
             looks += 1;
             let all: Vec<Process> = [launcher].into_iter().chain(launcher.descendants()).collect();
@@ -73,6 +79,13 @@ pub(crate) fn wait_for(
         sleep(PAUSE * patience());
     }
     Ok(())
+}
+
+/// How many threads this machine has in all, which costs little to ask (proc_loadavg(5)).
+fn tasks() -> usize {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let count = load.split(' ').nth(3).and_then(|counts| counts.split('/').nth(1)?.parse().ok());
+    count.unwrap_or_default()
 }
 
 /// Where in the kernel each process waits, as far as we may know.

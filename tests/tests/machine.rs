@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::{
-    FileId, HostPath, Identity, Launch, Launched, Process, STEPS, Step, suite, test, wait_until,
+    FileId, Hangs, HostPath, Identity, Launch, Launched, Process, STEPS, Step, suite, test,
+    wait_until,
 };
 use libtest_mimic::Trial;
 
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
             kill_everybody(identity)
         }));
         tests.push(test("what hangs ends with its host", identity, move || hangs(identity)));
+        tests.push(test("what multiplies ends before the machine is full", identity, move || {
+            multiplies(identity)
+        }));
         tests.push(test("twenty at once do not disturb each other", identity, move || {
             twenty_at_once(identity)
         }));
@@ -231,6 +235,20 @@ fn hangs(identity: Identity) -> Result<()> {
     wait_until("two processes", A_MOMENT, || Ok(count() == 2))?;
     drop(launched);
     drop(step);
+    wait_until("their end", A_MOMENT, || Ok(count() == 0))
+}
+
+/// As a fork bomb begins, and with an end to it should nobody notice.
+fn multiplies(identity: Identity) -> Result<()> {
+    let step = Step::new(0, identity)?;
+    let token = format!("multiplies-{}", step.host().process().pid);
+    let script = "for i in $(seq 700); do sh -c 'sleep 30; :' $0 & done; wait";
+    match step.on_host().attempt(&["sh", "-c", script, &token]) {
+        Err(error) if error.is::<Hangs>() && error.to_string().contains("starts processes") => {}
+        other => anyhow::bail!("it was not noticed: {other:?}"),
+    }
+    drop(step);
+    let count = || harness::processes_with_argument(&token).len();
     wait_until("their end", A_MOMENT, || Ok(count() == 0))
 }
 
