@@ -94,7 +94,9 @@ pub(crate) fn print_all(number: usize, claims: &[Claim]) -> ExitCode {
     match interrupt::notice().and_then(|()| reports.try_for_each(|written| written)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            if interrupt::ensure_not().is_ok() {
+                eprintln!("Error: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }
