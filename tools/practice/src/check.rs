@@ -79,7 +79,7 @@ fn judged(
             return Ok(None);
         }
         if matches!(end, End::Hangs) {
-            does_not_end(results.last());
+            does_not_end(chapter, exercise, results.last());
             return Ok(None);
         }
     }
@@ -138,10 +138,15 @@ fn left_to_write(hole: &str, holes: &[Hole]) {
     holes.iter().for_each(|hole| println!("  {}", hole.place()));
 }
 
-fn does_not_end(last: Option<&Judged>) {
+/// Which claim comes to it first is chance, so that one looks at what is being written.
+fn does_not_end(chapter: &Chapter, exercise: Option<&Exercise>, last: Option<&Judged>) {
     println!("It does not end. The step was stopped, with everything that it had started.\n");
+    let places = exercise.map(|exercise| exercise.places(&chapter.step)).unwrap_or_default();
+    let place = |(path, name): &(PathBuf, &str)| format!("{name} in {}", path.display());
+    let look = places.iter().map(place).collect::<Vec<_>>().join("; ");
     match last {
-        Some(judged) => evidence(judged),
+        Some(judged) if look.is_empty() => evidence(judged),
+        Some(judged) => evidence(&Judged { look, ..judged.clone() }),
         None => println!("  Not even the first claim came to an end."),
     }
     println!(

@@ -60,6 +60,11 @@ fn trials() -> Result<Vec<Trial>> {
         true => other_mount().map(|()| Completion::Completed),
         false => Ok(Completion::ignored_with("EXERCISES does not name 09-full/other")),
     }));
+    let name = "a step that does not end is stopped";
+    trials.push(trial(name, "kernel", || match wanted("02-pid/hangs") {
+        true => hangs().map(|()| Completion::Completed),
+        false => Ok(Completion::ignored_with("EXERCISES does not name 02-pid/hangs")),
+    }));
     Ok(trials)
 }
 
@@ -359,6 +364,37 @@ fn extend(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
     ensure!(output.status.success() && said.contains("Solved."), "the solution fails: {said}");
     ensure!(!said.contains("warning"), "{said}");
     Ok(())
+}
+
+/// What a learner's code may do instead of coming to an end.
+const HANGS: [&str; 3] = [
+    "loop {}",
+    "std::thread::sleep(std::time::Duration::MAX); unreachable!()",
+    "let (reader, writer) = nix::unistd::pipe()?;
+     nix::unistd::read(&reader, &mut [0])?;
+     drop(writer);
+     unreachable!()",
+];
+
+/// The claims need a second: it is not the clock that notices.
+fn hangs() -> Result<()> {
+    let path = copy()?.join("steps/02-pid/src/lib.rs");
+    let before = fs::read_to_string(&path)?;
+    succeed(&["start", "02", "--exercise", "wait"])?;
+    let result = HANGS.iter().try_for_each(|body| {
+        let hanging = format!(
+            "fn wait(pid: Pid, flags: c_int) -> Result<Option<ExitStatus>> {{ let _ = (pid, flags); {body} }}"
+        );
+        fs::write(&path, practice::hollow::fill(&before, &hanging, &["wait"])?)?;
+        let said = text(&run(&["check", "02"])?);
+        ensure!(said.contains("It does not end."), "{body}: {said}");
+        ensure!(!said.contains("not within"), "it took the longest time, {body}: {said}");
+        let left: Vec<_> = fs::read_dir(copy()?.join("target/tmp"))?.collect();
+        ensure!(left.is_empty(), "{body} leaves {left:?}");
+        Ok(())
+    });
+    succeed(&["reset", "02"])?;
+    result
 }
 
 /// As a learner may write it who knows mount(2), the older call, and nothing of fsmount(2).
