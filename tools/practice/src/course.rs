@@ -153,6 +153,7 @@ impl Course {
             exercise: exercise.text.name.clone(),
             files,
             solved: false,
+            course: self.store.state.course.clone(),
         });
         self.store.state.hints.remove(&key(chapter, exercise));
         self.store.save()?;
@@ -230,7 +231,7 @@ impl Course {
 
     /// A file as it was before the exercise; what the exercise asked for is the course's.
     fn with_course(&self, exercise: &Exercise, open: &Open, path: &Path) -> Result<String> {
-        let before = read(&self.store.before(path))?;
+        let before = self.brought_forward(open, path)?;
         let main = Path::new("steps").join(&open.step).join("src/main.rs");
         if exercise.text.main && *path == main {
             return self.original(path);
@@ -241,6 +242,18 @@ impl Course {
         match functions.is_empty() {
             true => Ok(before),
             false => hollow::fill(&before, &self.original(path)?, &functions),
+        }
+    }
+
+    /// A file as it was before the exercise, with what has become of the course since then.
+    fn brought_forward(&self, open: &Open, path: &Path) -> Result<String> {
+        let before = read(&self.store.before(path))?;
+        let Some(then) = &open.course else { return Ok(before) };
+        match (self.git.file(then, path)?, self.git.file(&self.commit()?, path)?) {
+            (Some(old), Some(new)) if old != new => {
+                Ok(self.git.merge(&before, &old, &new)?.unwrap_or(before))
+            }
+            _ => Ok(before),
         }
     }
 

@@ -120,6 +120,20 @@ impl Git {
         Ok(status.context("run git apply")?.success())
     }
 
+    /// A text with what changed from `old` to `new`; none where both changed the same lines.
+    pub fn merge(&self, text: &str, old: &str, new: &str) -> Result<Option<String>> {
+        let scratch = tempfile::tempdir().context("mkdtemp")?;
+        let mut merge = self.command(&["merge-file", "-p", "--quiet"]);
+        for (name, text) in [("text", text), ("old", old), ("new", new)] {
+            let path = scratch.path().join(name);
+            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+            merge.arg(path);
+        }
+        let output = merge.output().context("run git merge-file")?;
+        let text = String::from_utf8(output.stdout).ok();
+        Ok(text.filter(|_| output.status.success()))
+    }
+
     /// Shows how `other` differs from `own`; the names are those that the reader sees.
     pub fn show_difference(&self, own: &Path, other: &Path, directory: &Path) -> Result<bool> {
         let color =

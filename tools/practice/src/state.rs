@@ -40,6 +40,9 @@ pub struct Open {
     pub files: Vec<PathBuf>,
     /// Whether it has been seen to hold.
     pub solved: bool,
+    /// The course's commit when it began.
+    #[serde(default)]
+    pub course: Option<String>,
 }
 
 /// The directory with the memory, locked.

@@ -292,6 +292,35 @@ fn a_bug_that_does_not_fit_the_learners_text_comes_in_the_courses() {
 }
 
 #[test]
+fn a_new_version_of_the_course_in_the_middle_of_an_exercise() {
+    let learner = Learner::new();
+    learner.git(&["branch", "course"]);
+    learner.edit("max(ANSWER, 1)", "max(ANSWER, 3 - 2)");
+    learner.git(&["commit", "-qam", "mine"]);
+    learner.git(&["branch", "mine"]);
+    learner.succeeds(&["commit", "course"]);
+    learner.succeeds(&["start", "01", "--exercise", "two"]);
+    learner.edit("todo!(", "let mine = 7; todo!(");
+    learner.git(&["commit", "-qam", "mine, too"]);
+    let branch = Command::new("git")
+        .current_dir(learner.0.path())
+        .args(["branch", "--show-current"])
+        .output();
+    let branch = String::from_utf8(branch.unwrap().stdout).unwrap();
+    learner.git(&["checkout", "-q", "course"]);
+    learner.edit("Returns one number", "Returns a single number");
+    learner.git(&["commit", "-qam", "new"]);
+    learner.git(&["checkout", "-q", branch.trim()]);
+    learner.git(&["merge", "-q", "--no-edit", "course"]);
+    assert!(learner.lib().contains("let mine = 7;") && learner.lib().contains("a single number"));
+    learner.succeeds(&["commit", "course"]);
+    learner.succeeds(&["reset", "01"]);
+    let own = LIB.replace("max(ANSWER, 1)", "max(ANSWER, 3 - 2)");
+    assert_eq!(learner.lib(), own.replace("Returns one number", "Returns a single number"));
+    assert!(learner.keeps("let mine = 7;"));
+}
+
+#[test]
 fn a_link_in_the_place_of_a_file_is_refused() {
     let learner = Learner::new();
     let lib = learner.path("steps/01-a/src/lib.rs");
