@@ -168,7 +168,10 @@ impl Base {
         let mut all = Vec::new();
         for program in self.claims.get(step).into_iter().flatten() {
             let script = format!(
-                "mount -t tmpfs -o size=512m,mode=755 tests /course/target/tests\n\
+                "for name in tests tmp; do\n\
+                     mkdir -p /course/target/$name\n\
+                     mount -t tmpfs -o size=512m,mode=755 $name /course/target/$name\n\
+                 done\n\
                  HARNESS_REPORT=json HARNESS_ONLY=user HARNESS_BEFORE=no exec {program}\n"
             );
             let (text, well) = self.jail.run(Rights::Judge, Some(layer), None, &script, CHAPTER)?;

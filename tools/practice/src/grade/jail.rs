@@ -11,6 +11,13 @@ use anyhow::{Context, Result};
 /// How much a container may print.
 const OUTPUT: u64 = 1 << 24;
 
+/// How much memory one of its processes may have. The limit of all of them together is step 09's,
+/// where it can be set.
+const MEMORY: u64 = 3 << 30;
+
+/// How long a file may become: what it prints to standard error is one of the machine.
+const FILE: u64 = 1 << 29;
+
 /// What may be done in it.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Rights {
@@ -63,12 +70,12 @@ impl Jail {
             Rights::Compile => BEFORE_COMPILING,
             Rights::Judge => BEFORE_JUDGING,
         };
-        let mut command = Command::new(&self.full);
-        if let Some(most) = self.processes {
-            command = Command::new("prlimit"); // setrlimit(2): RLIMIT_NPROC
-            command.arg(format!("--nproc={most}:{most}")).arg(&self.full);
-        }
-        command.args(&self.limits).args(["--tmpfs", "/tmp"]);
+        let mut command = Command::new("prlimit"); // setrlimit(2)
+        command.args([format!("--data={MEMORY}:{MEMORY}"), format!("--fsize={FILE}:{FILE}")]);
+        command.args(self.processes.map(|most| format!("--nproc={most}:{most}")));
+        // Should the machine's memory end all the same, this is what the kernel kills.
+        command.args(["choom", "-n", "1000", "--"]).arg(&self.full);
+        command.args(&self.limits).args(["--tmpfs", "/tmp:1G"]);
         for volume in self.volumes.iter().chain(&volume) {
             command.args(["--volume", volume]);
         }
