@@ -1,5 +1,5 @@
-//! Three trees that were made to be graded: one that is perfect, one that is half done, and one
-//! whose author wants points, secrets and the machine.
+//! Trees that were made to be graded: one that is perfect, one that is half done, one whose author
+//! wants points, secrets and the machine's processes, and one that takes everything else.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -86,8 +86,60 @@ fn malicious(tree: &Path, secret: &Path) {
     });
 }
 
+/// Mains that take what a machine has: its disk by two ways, its time, its memory, the compiler's
+/// time.
+const GREEDY: [(&str, &str); 6] = [
+    (
+        "01-chroot",
+        "use std::io::Write;
+        fn main() {
+            let bytes = [b'x'; 65536];
+            loop {
+                let _ = std::io::stdout().write_all(&bytes);
+                let _ = std::io::stderr().write_all(&bytes);
+            }
+        }",
+    ),
+    (
+        "02-pid",
+        "use std::io::Write;
+        fn main() {
+            for number in 0.. {
+                for place in [\".\", \"/tmp\", \"/run\", \"/dev/shm\", \"/mnt/tmp\", \"/mnt/tests\"] {
+                    let file = std::fs::File::create(format!(\"{place}/{number}\"));
+                    let _ = file.map(|mut file| file.write_all(&[b'x'; 1 << 24]));
+                }
+            }
+        }",
+    ),
+    ("03-uts", "fn main() { loop { std::thread::park(); } }"),
+    ("04-ipc", "fn main() { loop {} }"),
+    (
+        "05-user",
+        "fn main() {
+            let mut all = Vec::new();
+            for _ in 0.. {
+                all.push(vec![1u8; 1 << 24]);
+            }
+        }",
+    ),
+    (
+        "06-mount",
+        "#![allow(long_running_const_eval)]
+        const NEVER: u32 = { let mut n = 0u32; while n < 1 || n > 0 { n = (n + 1) % 2; } n };
+        fn main() { println!(\"{}\", NEVER); }",
+    ),
+];
+
+fn greedy(tree: &Path) {
+    copy(&top().join("steps"), &tree.join("steps"));
+    for (step, main) in GREEDY {
+        fs::write(tree.join("steps").join(step).join("src/main.rs"), main).unwrap();
+    }
+}
+
 #[test]
-fn perfect_half_done_and_malicious() {
+fn each_tree_gets_what_it_deserves() {
     let place = tempfile::tempdir().unwrap();
     let secret = place.path().join("secret");
     fs::write(&secret, SECRET).unwrap();
@@ -95,10 +147,12 @@ fn perfect_half_done_and_malicious() {
     copy(&top().join("steps"), &tree("perfect/steps"));
     half(&tree("half"));
     malicious(&tree("malicious"), &secret);
+    greedy(&tree("greedy"));
     let report = place.path().join("report.json");
     let mut practice = Command::new(env!("CARGO_BIN_EXE_practice"));
     practice.current_dir(top()).arg("grade").arg("--json").arg(&report);
-    let output = practice.args(["perfect", "half", "malicious"].map(tree)).output().unwrap();
+    let output =
+        practice.args(["perfect", "half", "malicious", "greedy"].map(tree)).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     println!("{said}");
     assert!(!said.contains(SECRET));
@@ -112,6 +166,7 @@ fn perfect_half_done_and_malicious() {
     expect(&reports[0], |_, only_root| if only_root { 0 } else { 1 });
     expect(&reports[1], |chapter, only_root| u64::from(chapter < "07" && !only_root));
     expect(&reports[2], |_, _| 0);
+    expect(&reports[3], |chapter, only_root| u64::from(chapter > "06" && !only_root));
 }
 
 /// Whether each exercise got its points: `wanted` gives 1 for yes.

@@ -168,10 +168,9 @@ impl Base {
         let mut all = Vec::new();
         for program in self.claims.get(step).into_iter().flatten() {
             let script = format!(
-                "for name in tests tmp; do\n\
-                     mkdir -p /course/target/$name\n\
-                     mount -t tmpfs -o size=512m,mode=755 $name /course/target/$name\n\
-                 done\n\
+                "mkdir -p /course/target/tmp\n\
+                 mount -t tmpfs -o size=512m,mode=755 tests /course/target/tests\n\
+                 mount -t tmpfs -o size=1536m,mode=755 tmp /course/target/tmp\n\
                  HARNESS_REPORT=json HARNESS_ONLY=user HARNESS_BEFORE=no exec {program}\n"
             );
             let (text, well) = self.jail.run(Rights::Judge, Some(layer), None, &script, CHAPTER)?;
@@ -206,7 +205,7 @@ const COMPILE_ALL: &str = "
         step=${step#steps/}
         [ -d /student/steps/$step/src ] || continue
         rm -f target/debug/$step
-        timeout 300 cargo build --quiet -p step-$step --bin $step > /dev/null
+        timeout 120 cargo build --quiet -p step-$step --bin $step > /dev/null
         echo \"built $step $?\"
     done
 ";
