@@ -139,8 +139,25 @@ pub fn bug(course: &mut Course, named: &str, number: Option<usize>) -> Result<()
     };
     let patch = bug.patch(&course.top, &chapter.step);
     let files = files_of(&patch)?;
-    course.begin(&chapter, bug, files.clone(), |course| patched(course, &patch, &files))?;
+    let mut fits = false;
+    course.begin(&chapter, bug, files.clone(), |course| {
+        let own = patched_in(course, &patch, &files, |path| read(&course.top.join(path)))?;
+        fits = own.is_some();
+        own.map_or_else(|| patched_original(course, &patch, &files), Ok)
+    })?;
+    if !fits {
+        course.begun_in_courses_text()?;
+    }
     show::task(&chapter, bug, "is hidden");
+    if !fits {
+        println!(
+            "\n{}",
+            show::filled(
+                "The bug does not fit what you wrote here: these files are the course's \
+                          now. Yours come back when you have found it, or with make reset."
+            )
+        );
+    }
     Ok(())
 }
 
@@ -152,17 +169,6 @@ pub fn files_of(patch: &Path) -> Result<Vec<PathBuf>> {
         names.map(|name| PathBuf::from(name.split('\t').next().unwrap_or(name))).collect();
     ensure!(!names.is_empty(), "{} changes nothing", patch.display());
     Ok(names)
-}
-
-/// The files with the patch in them. Where it does not fit the learner's version, the course's is
-/// taken.
-fn patched(course: &Course, patch: &Path, files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>> {
-    if let Some(patched) = patched_in(course, patch, files, |path| read(&course.top.join(path)))? {
-        return Ok(patched);
-    }
-    let patched = patched_original(course, patch, files)?;
-    eprintln!("(The bug is in the course's version of these files; make reset brings yours back.)");
-    Ok(patched)
 }
 
 /// The course's version of the files with the patch in them.

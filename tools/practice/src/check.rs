@@ -9,7 +9,7 @@ use crate::course::Course;
 use crate::declaration::{Chapter, Exercise, Kind, steps};
 use crate::hollow;
 use crate::judge::{self, End, Judged, Set, Verdict};
-use crate::show::{heading, indented, paint};
+use crate::show::{deeply_indented, heading, indented, paint};
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub fn check(course: &mut Course, named: &str, sudo: Option<&str>) -> Result<Out
     {
         course.solve()?;
         println!("\n{}\n\n{}\n", paint("32", "Solved."), indented(&exercise.text.explanation));
-        after(&chapter, exercise);
+        let open = course.store.state.open.as_ref().context("an open exercise")?;
+        after(&chapter, exercise, open.in_courses_text);
     }
     Ok(outcome)
 }
@@ -150,8 +151,10 @@ fn does_not_end(chapter: &Chapter, exercise: Option<&Exercise>, last: Option<&Ju
         None => println!("  Not even the first claim came to an end."),
     }
     println!(
-        "\n  Either it loops, or it waits for what never comes, or the payload is not where it\n  \
-         should be."
+        "\n{}",
+        indented(
+            "Either it loops, or it waits for what never comes, or the payload is not where it should be."
+        )
     );
 }
 
@@ -272,10 +275,10 @@ fn evidence(judged: &Judged) {
             let (Verdict::Untried(said) | Verdict::Hangs(said)) = other else { return };
             let command = judged.commands.last().map_or("", String::as_str); // stands above already
             let said = said.strip_prefix(command).unwrap_or(said).trim_start_matches(": ");
-            said.lines().for_each(|line| println!("          {line}"));
+            said.lines().for_each(|line| println!("{}", deeply_indented(line)));
         }
     }
-    println!("          look at {}", judged.look);
+    println!("{}", deeply_indented(&format!("look at {}", judged.look)));
 }
 
 fn one_line(which: &str, lines: &[&Line]) {
@@ -286,13 +289,17 @@ fn one_line(which: &str, lines: &[&Line]) {
     println!("  {}    {which}: {held} hold, {failed} fail, {skipped} not tried", paint("2", ".."));
 }
 
-fn after(chapter: &Chapter, exercise: &Exercise) {
+fn after(chapter: &Chapter, exercise: &Exercise, came_back: bool) {
     let number = chapter.number();
     if exercise.kind != Kind::Bug {
         println!("make solution-{number} shows how the course does it.");
     }
     let word = if exercise.kind == Kind::Bug { "bug" } else { "practice" };
-    println!("make {word}-{number} goes on. Yours is in the tree; commit it when you like.");
+    let yours = match came_back {
+        true => "What you had written before is in the tree again.",
+        false => "Yours is in the tree; commit it when you like.",
+    };
+    println!("make {word}-{number} goes on. {yours}");
 }
 
 /// Whether the tree is as the learner must not mistake it: something is left to write, or a bug is

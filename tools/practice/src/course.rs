@@ -153,6 +153,7 @@ impl Course {
             exercise: exercise.text.name.clone(),
             files,
             solved: false,
+            in_courses_text: false,
             course: self.store.state.course.clone(),
         });
         self.store.state.hints.remove(&key(chapter, exercise));
@@ -182,7 +183,14 @@ impl Course {
         self.store.save()
     }
 
-    /// Marks the open exercise as solved, and takes away the line that kept warnings away.
+    /// Notes that the open exercise is in the course's version of its files.
+    pub fn begun_in_courses_text(&mut self) -> Result<()> {
+        self.store.state.open.as_mut().context("an open exercise")?.in_courses_text = true;
+        self.store.save()
+    }
+
+    /// Marks the open exercise as solved, and takes away the line that kept warnings away. Where the
+    /// course's version took the place of the learner's, theirs comes back.
     pub fn solve(&mut self) -> Result<()> {
         let Some((chapter, exercise)) = self.opened()? else { return Ok(()) };
         let key = key(&chapter, &exercise);
@@ -198,6 +206,9 @@ impl Course {
             }
         }
         self.store.keep(&self.top, &open.files, &kept_name(&open))?;
+        for path in open.files.iter().filter(|_| open.in_courses_text) {
+            write(&self.top.join(path), read(&self.store.before(path))?)?;
+        }
         self.store.save()
     }
 

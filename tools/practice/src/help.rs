@@ -62,11 +62,14 @@ fn pairs(
     let main = Path::new("steps").join(&chapter.step).join("src/main.rs");
     match exercise.kind {
         Kind::Bug => {
-            let before = |path: PathBuf| {
-                let (own, before) = (own(&path)?, read(&course.store.before(&path))?);
-                Ok((path, own, before))
-            };
             let open = course.store.state.open.as_ref().context("an open exercise")?;
+            let before = |path: PathBuf| {
+                let before = match open.in_courses_text {
+                    true => course.original(&path)?,
+                    false => read(&course.store.before(&path))?,
+                };
+                Ok((path.clone(), own(&path)?, before))
+            };
             open.files.iter().cloned().map(before).collect()
         }
         Kind::Extend => {

@@ -47,18 +47,31 @@ pub fn task(chapter: &Chapter, exercise: &Exercise, what: &str) {
     println!("  hint   make hint-{number}      {} of them", exercise.text.hints.len());
     println!("  stop   make reset-{number}     what you wrote is kept aside");
     if chapter.number() < "05" {
-        println!(
-            "\nSteps 01 to 04 run as root, and a broken one can do to this machine what root can.\n\
-             make vm runs the course in a machine that is thrown away."
-        );
+        let danger = "Steps 01 to 04 run as root, and a broken one can do to this machine what \
+                      root can. make vm runs the course in a machine that is thrown away.";
+        println!("\n{}", filled(danger));
     }
 }
 
 /// Paragraphs two columns to the right, as wide as the terminal, and not wider than one likes to
 /// read.
 pub fn indented(text: &str) -> String {
+    fill(text, "  ")
+}
+
+/// The same for what belongs to a claim.
+pub fn deeply_indented(text: &str) -> String {
+    fill(text, "          ")
+}
+
+/// The same at the left edge.
+pub fn filled(text: &str) -> String {
+    fill(text, "")
+}
+
+fn fill(text: &str, indent: &str) -> String {
     let width = textwrap::termwidth().min(WIDEST);
-    let options = textwrap::Options::new(width).initial_indent("  ").subsequent_indent("  ");
+    let options = textwrap::Options::new(width).initial_indent(indent).subsequent_indent(indent);
     let options = options.break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation);
     let fill = |paragraph: &str| {
         textwrap::fill(&paragraph.split_whitespace().collect::<Vec<_>>().join(" "), &options)

@@ -40,6 +40,9 @@ pub struct Open {
     pub files: Vec<PathBuf>,
     /// Whether it has been seen to hold.
     pub solved: bool,
+    /// Whether its files are the course's, since a bug did not fit the learner's.
+    #[serde(default)]
+    pub in_courses_text: bool,
     /// The course's commit when it began.
     #[serde(default)]
     pub course: Option<String>,

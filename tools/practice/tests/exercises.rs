@@ -60,6 +60,11 @@ fn trials() -> Result<Vec<Trial>> {
         true => other_mount().map(|()| Completion::Completed),
         false => Ok(Completion::ignored_with("EXERCISES does not name 09-full/other")),
     }));
+    let name = "a bug that did not fit the learner's text gives it back when it is found";
+    trials.push(trial(name, "kernel", || match wanted("04-ipc/fit") {
+        true => gives_back().map(|()| Completion::Completed),
+        false => Ok(Completion::ignored_with("EXERCISES does not name 04-ipc/fit")),
+    }));
     let name = "a step that does not end is stopped";
     trials.push(trial(name, "kernel", || match wanted("02-pid/hangs") {
         true => hangs().map(|()| Completion::Completed),
@@ -363,6 +368,38 @@ fn extend(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
     let said = text(&output);
     ensure!(output.status.success() && said.contains("Solved."), "the solution fails: {said}");
     ensure!(!said.contains("warning"), "{said}");
+    Ok(())
+}
+
+/// The bug comes in the course's text, which is mended; what the learner wrote is not lost by that.
+fn gives_back() -> Result<()> {
+    let path = copy()?.join("steps/04-ipc/src/main.rs");
+    let course = fs::read_to_string(&path)?;
+    let own = course.replace("libc::CLONE_NEWIPC,", "libc::CLONE_NEWIPC | 0,");
+    ensure!(own != course, "the flag is not written there");
+    succeed(&["commit", "HEAD"])?;
+    commit(&path, &own)?;
+    let result = (|| {
+        let said = succeed(&["bug", "04", "--number", "1"])?;
+        ensure!(said.contains("does not fit"), "{said}");
+        ensure!(succeed(&["solution", "04"])?.contains("+    libc::CLONE_NEWIPC,"), "the answer");
+        fs::write(&path, &course)?;
+        let said = succeed(&["check", "04"])?;
+        ensure!(said.contains("Solved.") && said.contains("in the tree again"), "{said}");
+        ensure!(fs::read_to_string(&path)? == own, "it is not the learner's");
+        Ok(())
+    })();
+    succeed(&["reset", "04"])?;
+    commit(&path, &course)?;
+    result
+}
+
+fn commit(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text)?;
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=learner", "-c", "user.email=learner@localhost"]);
+    let git = git.args(["commit", "--quiet", "--all", "--message=own"]).current_dir(copy()?);
+    ensure!(git.status()?.success(), "git commit");
     Ok(())
 }
 
