@@ -262,8 +262,8 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Starts it as on a kernel that refuses these system calls: words `CALL=ERRNO` for the program
-    /// `inject-errno`.
+    /// Starts it as on a kernel that refuses these system calls, or takes its time: words
+    /// `CALL=ERRNO` or `CALL=5ms` for the program `inject-errno`.
     pub fn injecting(mut self, calls: &[&str]) -> Self {
         self.refused = calls.iter().map(|&call| call.to_owned()).collect();
         self
