@@ -161,6 +161,20 @@ pub fn bug(course: &mut Course, named: &str, number: Option<usize>) -> Result<()
     Ok(())
 }
 
+/// Whether a bug is where it was hidden: then nobody has found it, whatever the claims say.
+pub fn is_untouched(course: &Course, chapter: &Chapter, bug: &Exercise) -> Result<bool> {
+    let open = course.store.state.open.as_ref().context("an open exercise")?;
+    let patch = bug.patch(&course.top, &chapter.step);
+    let hidden = match open.in_courses_text {
+        true => Some(patched_original(course, &patch, &open.files)?),
+        false => patched_in(course, &patch, &open.files, |path| read(&course.store.before(path)))?,
+    };
+    let same = |(path, text): &(PathBuf, String)| {
+        read(&course.top.join(path)).is_ok_and(|own| hollow::same_code(&own, text))
+    };
+    Ok(hidden.is_some_and(|hidden| hidden.iter().all(same)))
+}
+
 /// The files that a patch changes.
 pub fn files_of(patch: &Path) -> Result<Vec<PathBuf>> {
     let text = read(patch)?;

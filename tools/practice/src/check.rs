@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use crate::begin;
 use crate::course::Course;
 use crate::declaration::{Chapter, Exercise, Kind, steps};
 use crate::hollow;
@@ -35,9 +36,16 @@ pub fn check(course: &mut Course, named: &str, sudo: Option<&str>) -> Result<Out
         Some((_, exercise)) => of_exercise(&chapter, exercise, &results),
         None => of_chapter(&results),
     };
-    if outcome == Outcome::Solved
-        && let Some((_, exercise)) = &opened
-    {
+    if let Some((_, exercise)) = opened.as_ref().filter(|_| outcome == Outcome::Solved) {
+        let open = course.store.state.open.as_ref().context("an open exercise")?;
+        if exercise.kind == Kind::Bug
+            && !open.solved
+            && begin::is_untouched(course, &chapter, exercise)?
+        {
+            let words = "Nothing fails this time, but the bug is where it was: it does not show at every start.";
+            println!("\n{}", indented(words));
+            return Ok(Outcome::NotYet);
+        }
         course.solve()?;
         println!("\n{}\n\n{}\n", paint("32", "Solved."), indented(&exercise.text.explanation));
         let open = course.store.state.open.as_ref().context("an open exercise")?;

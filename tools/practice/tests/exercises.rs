@@ -13,9 +13,12 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use practice::course::Course;
 use practice::declaration::{Chapter, Exercise, Kind};
+use practice::git::Git;
 use practice::hollow::{Source, holes};
 use practice::judge::{self, End, Judged, Set};
+use practice::state::Store;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -348,9 +351,16 @@ fn bug(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
     let all = exercise.text.claims.iter().filter(noticed).count() == exercise.text.claims.len();
     let stopped = matches!(end, End::Hangs) && !failed.is_empty();
     ensure!(all || stopped, "of {:?} only these fail: {failed:?}", exercise.text.claims);
+    ensure!(untouched(chapter, exercise)?, "it counts as found before anybody has looked");
     let solution = succeed(&["solution", number])?;
     ensure!(solution.contains("+++ "), "the solution shows nothing: {solution}");
     Ok(())
+}
+
+fn untouched(chapter: &Chapter, bug: &Exercise) -> Result<bool> {
+    let git = Git::open(copy()?)?;
+    let store = Store::open(&git.practice_directory()?)?;
+    practice::begin::is_untouched(&Course { top: copy()?.to_owned(), git, store }, chapter, bug)
 }
 
 fn extend(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
@@ -382,8 +392,11 @@ fn gives_back() -> Result<()> {
     let result = (|| {
         let said = succeed(&["bug", "04", "--number", "1"])?;
         ensure!(said.contains("does not fit"), "{said}");
+        let (chapter, bug) = find("04-ipc/shared")?;
+        ensure!(untouched(&chapter, &bug)?, "it counts as found");
         ensure!(succeed(&["solution", "04"])?.contains("+    libc::CLONE_NEWIPC,"), "the answer");
         fs::write(&path, &course)?;
+        ensure!(!untouched(&chapter, &bug)?, "it does not count as found");
         let said = succeed(&["check", "04"])?;
         ensure!(said.contains("Solved.") && said.contains("in the tree again"), "{said}");
         ensure!(fs::read_to_string(&path)? == own, "it is not the learner's");
