@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::begin;
 use crate::course::Course;
 use crate::declaration::{Chapter, Exercise, Kind, steps};
+use crate::help;
 use crate::hollow;
 use crate::judge::{self, End, Judged, Set, Verdict};
 use crate::show::{deeply_indented, heading, indented, paint};
@@ -49,6 +50,10 @@ pub fn check(course: &mut Course, named: &str, sudo: Option<&str>) -> Result<Out
         course.solve()?;
         println!("\n{}\n\n{}\n", paint("32", "Solved."), indented(&exercise.text.explanation));
         let open = course.store.state.open.as_ref().context("an open exercise")?;
+        if exercise.kind == Kind::Write && help::is_courses(course, &chapter, exercise)? {
+            let words = "What stands there is the course's text, letter for letter: git stash and git checkout bring it back, too.";
+            println!("{}\n", indented(words));
+        }
         after(&chapter, exercise, open.in_courses_text);
     }
     Ok(outcome)

@@ -158,7 +158,17 @@ impl Course {
         });
         self.store.state.hints.remove(&key(chapter, exercise));
         self.store.save()?;
-        replaced.iter().try_for_each(|(path, text)| write(&self.top.join(path), text))
+        let written =
+            replaced.iter().try_for_each(|(path, text)| write(&self.top.join(path), text));
+        if written.is_err() {
+            self.store.state.open = None; // what was not taken out is not to be written
+            for (path, _) in &replaced {
+                let _ = read(&self.store.before(path))
+                    .and_then(|before| write(&self.top.join(path), before));
+            }
+            self.store.save()?;
+        }
+        written
     }
 
     /// Puts an exercise that was solved behind us: its text stays in the tree, and a copy is kept.

@@ -52,6 +52,12 @@ pub fn solution(course: &Course, named: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether all that was to be written is the course's, letter for letter.
+pub fn is_courses(course: &Course, chapter: &Chapter, exercise: &Exercise) -> Result<bool> {
+    let pairs = pairs(course, chapter, exercise)?;
+    Ok(pairs.iter().all(|(_, own, answer)| own == answer))
+}
+
 /// What to compare: file, the learner's text, the course's.
 fn pairs(
     course: &Course,

@@ -47,9 +47,11 @@ pub fn task(chapter: &Chapter, exercise: &Exercise, what: &str) {
     println!("  hint   make hint-{number}      {} of them", exercise.text.hints.len());
     println!("  stop   make reset-{number}     what you wrote is kept aside");
     if chapter.number() < "05" {
-        let danger = "Steps 01 to 04 run as root, and a broken one can do to this machine what \
-                      root can. make vm runs the course in a machine that is thrown away.";
-        println!("\n{}", filled(danger));
+        let danger = format!(
+            "Steps 01 to 04 run as root, and a broken one can do to this machine what root can. \
+             In a machine that is thrown away: make vm CMD='make check-{number} SUDO=sudo'."
+        );
+        println!("\n{}", filled(&danger));
     }
 }
 

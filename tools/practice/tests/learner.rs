@@ -2,7 +2,7 @@
 //! the learner wrote is lost.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -318,6 +318,21 @@ fn a_new_version_of_the_course_in_the_middle_of_an_exercise() {
     let own = LIB.replace("max(ANSWER, 1)", "max(ANSWER, 3 - 2)");
     assert_eq!(learner.lib(), own.replace("Returns one number", "Returns a single number"));
     assert!(learner.keeps("let mine = 7;"));
+}
+
+#[test]
+fn what_cannot_be_taken_out_does_not_begin() {
+    if nix::unistd::geteuid().is_root() {
+        return eprintln!("skipped: root may write everywhere");
+    }
+    let learner = Learner::new();
+    let source = learner.path("steps/01-a/src");
+    let set_mode = |mode| fs::set_permissions(&source, fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o555);
+    learner.fails(&["start", "01"], "Permission denied");
+    set_mode(0o755);
+    assert!(!learner.run(&["status", "--quiet"]).status.success());
+    learner.succeeds(&["start", "01"]);
 }
 
 #[test]
