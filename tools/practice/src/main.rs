@@ -119,10 +119,21 @@ fn main() -> ExitCode {
     match run(Args::parse().action) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            eprintln!("Error: {}", in_order(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What went wrong, from the attempt to its cause; then what helps.
+fn in_order(error: &anyhow::Error) -> String {
+    let (mut causes, mut hints) = (Vec::new(), String::new());
+    for cause in error.chain().map(ToString::to_string) {
+        let (cause, hint) = cause.split_at(cause.find("\nhint: ").unwrap_or(cause.len()));
+        causes.push(cause.to_owned());
+        hints += hint;
+    }
+    causes.join(": ") + &hints
 }
 
 fn run(action: Action) -> Result<ExitCode> {

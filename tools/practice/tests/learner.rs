@@ -245,7 +245,8 @@ fn a_function_that_was_renamed_is_named() {
     let learner = Learner::new();
     learner.edit("fn one", "fn eins");
     learner.commit();
-    learner.fails(&["start", "01"], "there is no function one: was it renamed or moved?");
+    let says = "there is no function one: was it renamed or moved?\nhint: make reset-01 ALL=1";
+    learner.fails(&["start", "01"], says);
     assert!(!learner.run(&["status", "--quiet"]).status.success());
 }
 
