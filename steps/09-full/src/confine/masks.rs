@@ -100,13 +100,17 @@ fn hide_all(root: &Root) -> Result<()> {
             root.place(null.tried(Operation::Bind, format_args!("hide /{path}"))?, path)?;
         }
     }
-    let Some(last) = directories.pop() else { return Ok(()) };
+    let Some((first, others)) = directories.split_first() else { return Ok(()) };
+    // Attached first: before Linux 6.15 no other mount can be copied, and to let go of one that is
+    // attached nowhere costs a millisecond.
     let empty = empty_directory()?;
-    for path in directories {
-        let copy = mnt::copy_mount(&empty, "");
+    let attached = empty.try_clone().context("dup")?;
+    root.place(empty, first)?;
+    for path in others {
+        let copy = mnt::copy_mount(&attached, "");
         root.place(copy.tried(Operation::Bind, format_args!("hide /{path}"))?, path)?;
     }
-    root.place(empty, last) // a mount that is attached nowhere costs a millisecond to let go of
+    Ok(())
 }
 
 fn make_read_only(root: &Root, path: &str) -> Result<()> {
