@@ -119,8 +119,9 @@ fn make_read_only(root: &Root, path: &str) -> Result<()> {
     match mount_setattr::set(&copy, libc::MOUNT_ATTR_RDONLY) {
         Err(Errno::ENOSYS) => {
             // before Linux 5.12: when it is in the mount table
+            let attached = copy.try_clone().context("dup")?;
             root.place(copy, path)?;
-            remount_read_only(&root.resolve(path)?, path)
+            remount_read_only(&attached, path)
         }
         result => {
             result.tried(Operation::ChangeMount, format_args!("restrict /{path}"))?;
