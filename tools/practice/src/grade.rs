@@ -70,7 +70,7 @@ pub fn grade(course: &Course, trees: &[PathBuf], json: Option<&Path>) -> Result<
     println!("\nEach exercise with its reason: {}", path.display());
     println!(
         "Judged as an ordinary user. What only root can show is judged in a machine that is thrown\n\
-         away: make vm CMD='make check SUDO=sudo' in a tree, some twenty minutes each."
+         away: make vm CMD='make check SUDO=sudo' in a tree, some five minutes each."
     );
     Ok(reports.iter().all(|report| report.error.is_none()))
 }
