@@ -187,6 +187,23 @@ fn hints_rise_and_the_solution_shows_the_difference() {
 }
 
 #[test]
+fn a_solution_that_is_not_read_to_its_end_leaves_nothing() {
+    let learner = Learner::new();
+    learner.succeeds(&["start", "01"]);
+    let scratch = tempfile::tempdir().unwrap();
+    let mut practice = Command::new(env!("CARGO_BIN_EXE_practice"));
+    practice.args(["solution", "01"]).current_dir(learner.0.path()).env("TMPDIR", scratch.path());
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = practice.stdout(writer).spawn().unwrap();
+    drop(practice); // its writing end
+    let mut first = [0; 1];
+    std::io::Read::read_exact(&mut &reader, &mut first).unwrap();
+    drop(reader);
+    child.wait().unwrap();
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_syntax_error_keeps_nothing_from_its_way_back() {
     let learner = Learner::new();
     learner.succeeds(&["start", "01"]);
