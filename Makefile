@@ -104,7 +104,7 @@ trace-%: ready
 	@$(if $(sudo),tools/need-sudo $(name))
 	@tools/trace '$(sudo)' $* $(BIN)/$(name) $(value ARGS) $(ROOTFS) $(or $(value CMD),true)
 
-# The built claims of these packages, in the order of the chapters: cargo alone knows their names.
+# The built claims of these packages, in the order of the chapters: only cargo knows their names.
 claims = cargo test --quiet --no-run $(1) --test claims && \
     $(SUDO) $(BIN)/check $(if $(FORMAT),--format $(FORMAT)) $(if $(VERBOSE),--verbose) \
     $$(cargo test --quiet --no-run $(1) --test claims --message-format=json | sort | sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p')

@@ -27,7 +27,7 @@ if [ -z "$dry" ]; then
 fi
 
 # What notices, a line each: the claims of a step; where those hold, its other tests; then every attack on it, what it
-# leaves on the host, and what it says to bad input.
+# leaves on the host, and how it answers bad input.
 verdict() {
     local step=$1
     cargo test --quiet --no-run -p "step-$step" --test claims 2> "$log" || { echo "it does not compile"; return; }
@@ -43,10 +43,10 @@ verdict() {
 }
 
 before=
-while IFS='|' read -r step says file script <&3; do
-    step=${step// /} file=steps/${file// /} says=${says# } says=${says% } script=${script# }
+while IFS='|' read -r step description file script <&3; do
+    step=${step// /} file=steps/${file// /} description=${description# } description=${description% } script=${script# }
     if [ ! -e "$file" ] || sed -E "$script" "$file" | cmp -s - "$file"; then
-        printf 'NO LONGER APPLIES  %s: %s (%s)\n' "$step" "$says" "$file"; survived=$((survived + 1)); continue
+        printf 'NO LONGER APPLIES  %s: %s (%s)\n' "$step" "$description" "$file"; survived=$((survived + 1)); continue
     fi
     [ -z "$dry" ] || { caught=$((caught + 1)); continue; }
     [ "${before:-$step}" = "$step" ] || cargo build --quiet -p "step-$before"   # the next step is compared with it
@@ -56,9 +56,9 @@ while IFS='|' read -r step says file script <&3; do
     found=$(verdict "$step")
     cp "$copy/original" "$file"
     if [ -z "$found" ] || [[ $found == "it does not compile"* ]]; then
-        printf 'SURVIVES  %s: %s  %s\n' "$step" "$says" "$found"; survived=$((survived + 1))
+        printf 'SURVIVES  %s: %s  %s\n' "$step" "$description" "$found"; survived=$((survived + 1))
     else
-        printf 'caught    %s: %s\n%s\n' "$step" "$says" "$(sed 's/^not ok [0-9]* - //; s/^/            /' <<< "$found" | head -3)"
+        printf 'caught    %s: %s\n%s\n' "$step" "$description" "$(sed 's/^not ok [0-9]* - //; s/^/            /' <<< "$found" | head -3)"
         caught=$((caught + 1))
     fi
 done 3< <(grep -v '^#' tests/mutants | grep -E -- "${1:-.}")

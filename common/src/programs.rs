@@ -79,7 +79,7 @@ fn parse(line: &'static str) -> Program {
         "chapter" => Need::Chapter,
         "useful" => Need::Useful,
         "target" => Need::Target,
-        _ => panic!("common/programs: {need:?} is no need"),
+        _ => panic!("common/programs: unknown need {need:?}"),
     };
     let packages = [apt, dnf, pacman, apk, zypper];
     Program { names: names.split('/').collect(), need, used_by, packages, inside: Vec::new() }

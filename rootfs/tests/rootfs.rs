@@ -49,19 +49,19 @@ impl Lab {
     fn build(&self, args: &[&str]) -> PathBuf {
         let done = self.run(args);
         assert!(done.status.success(), "{}", stderr(&done));
-        let told = String::from_utf8(done.stdout).unwrap();
-        assert_eq!(told.lines().count(), 1);
-        PathBuf::from(told.trim_end())
+        let printed = String::from_utf8(done.stdout).unwrap();
+        assert_eq!(printed.lines().count(), 1);
+        PathBuf::from(printed.trim_end())
     }
 
     /// Fails to build, in words, and leaves no tree and no draft.
     fn refused(&self, args: &[&str]) -> String {
         let done = self.run(args);
-        let told = stderr(&done);
-        assert!(matches!(done.status.code(), Some(2 | 125)), "{told}");
-        assert!(told.starts_with("Error: ") && !told.contains("panicked"), "{told}");
+        let printed = stderr(&done);
+        assert!(matches!(done.status.code(), Some(2 | 125)), "{printed}");
+        assert!(printed.starts_with("Error: ") && !printed.contains("panicked"), "{printed}");
         assert_eq!(self.visible(), [""; 0]);
-        told
+        printed
     }
 
     /// What lies in target/rootfs except manifests and locks.
@@ -175,8 +175,12 @@ fn busybox_answers_to_all_its_names() {
     let lab = Lab::new();
     let tree = lab.build(&["busybox"]);
     let Some(done) = inside(&tree, "/bin/ls / && /bin/readlink /usr/bin/env") else { return };
-    let told = String::from_utf8_lossy(&done.stdout);
-    assert!(told.contains("proc\n") && told.ends_with("/bin/busybox\n"), "{told}{}", stderr(&done));
+    let printed = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        printed.contains("proc\n") && printed.ends_with("/bin/busybox\n"),
+        "{printed}{}",
+        stderr(&done)
+    );
 }
 
 #[test]
@@ -349,7 +353,7 @@ fn a_tree_with_a_directory_of_root_is_replaced_and_kept_aside() {
     fs::write(tree.join("root/.bash_history"), "of root").unwrap();
     fs::set_permissions(tree.join("root/.bash_history"), Permissions::from_mode(0o600)).unwrap();
     assert!(build(&lab, &["--add", "factor"]).status.success());
-    assert_eq!(lab.visible(), ["host"], "a file of root in a directory of the user is no trouble");
+    assert_eq!(lab.visible(), ["host"], "a file of root in a directory of the user does no harm");
     fs::create_dir(tree.join("of-root")).unwrap();
     fs::write(tree.join("of-root/file"), "").unwrap();
     let done = build(&lab, &[]);
@@ -574,8 +578,8 @@ fn hostile_archives_are_refused_and_nothing_happens_outside() {
         fs::write(&victim, "untouched").unwrap();
         let (lab, mode_before) = (Lab::new(), mode(outside.path()));
         fs::write(lab.path("x.tar"), archive).unwrap();
-        let told = lab.refused(&["tar", "x.tar"]);
-        println!("{what}: {told}");
+        let printed = lab.refused(&["tar", "x.tar"]);
+        println!("{what}: {printed}");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched", "{what}");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1, "{what}");
         assert_eq!(fs::metadata(&victim).unwrap().nlink(), 1, "{what}");

@@ -10,7 +10,7 @@ trap 'exit 130' INT TERM
 : > "$tmp/log"
 
 # An ssh server that is root gives up root's groups for those of who logs in, and that takes more than one id. An
-# ordinary user can map one alone: then the server runs as that user, whom it can let in without changing anything.
+# ordinary user can map only one: then the server runs as that user, whom it can let in without changing anything.
 uid=$(id -u) gid=$(id -g)
 if [ "$uid" = 0 ]; then
     user=root maps=

@@ -149,7 +149,7 @@ impl Decoys {
     }
 
     fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, Stop> {
-        self.get(name)?.parse().map_err(|_| Stop::Untried(format!("decoy {name} is no number")))
+        self.get(name)?.parse().map_err(|_| Stop::Untried(format!("decoy {name} is not a number")))
     }
 
     /// Whether this process is in the namespace of this kind (`uts`, `net`, …) that is the host's.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// How much of a CPU others may take, before a figure is no evidence of a limit.
+/// How much of a CPU others may take, before a figure stops being evidence of a limit.
 const TOLERATED: f64 = 0.25;
 
 /// Whether other processes take more than that, measured for a second (proc_stat(5)).

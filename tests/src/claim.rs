@@ -190,7 +190,7 @@ pub fn chapter(name: &str, claims: Vec<Claim>) -> ExitCode {
     run(claims.into_iter().flat_map(trials).collect(), !geteuid().is_root())
 }
 
-/// A test that is not about one step alone.
+/// A test that is about more than one step.
 pub fn test(
     says: impl Into<String>,
     identity: Identity,

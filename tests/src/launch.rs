@@ -392,8 +392,8 @@ fn prepare(closed: &[i32], leaked: &[(i32, CString)], ignored: &[i32]) -> io::Re
         nix::unistd::close(descriptor)?;
     }
     for (descriptor, path) in leaked {
-        // SAFETY: the path outlives the call. That execve(2) leaves the descriptor open is said last:
-        // dup2(2) does not where the file happens to have this number already.
+        // SAFETY: the path outlives the call. The flag is cleared last, because dup2(2) does not clear
+        // it where the file happens to have this number already.
         unsafe {
             let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK; // a FIFO waits for nobody
             Errno::result(libc::dup2(libc::open(path.as_ptr(), flags), *descriptor))?;
@@ -481,8 +481,8 @@ impl Launched {
             (Some(payload), None) => Ok(payload),
             (_, status) => {
                 let status = status.map_or_else(String::new, |status| format!(" with {status}"));
-                let said = content(&self.stderr)?;
-                bail!("{} ended{status}: {}", self.typed, said.trim_end())
+                let printed = content(&self.stderr)?;
+                bail!("{} ended{status}: {}", self.typed, printed.trim_end())
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Whether a step still gets on. A clock alone cannot tell: on a slow or busy machine everything
+//! Whether a step still gets on. A clock cannot decide it: on a slow or busy machine everything
 //! takes longer. What counts is what the step does with its time: it keeps a processor busy, or all
 //! of it sleeps, and nobody wakes it.
 

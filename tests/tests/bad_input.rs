@@ -90,14 +90,17 @@ impl Case {
 
 /// The message as it should be, whoever wrote it: we or clap.
 fn expect_told(output: &Output, code: i32, names: &str, hint: bool) -> Result<()> {
-    let told = output.stderr.trim_end();
-    ensure!(output.code() == code, "exit code {}, expected {code}: {told}", output.code());
-    ensure!(told.to_lowercase().starts_with("error:"), "does not begin with `Error:`: {told}");
-    ensure!(told.contains(names), "does not name {names}: {told}");
-    ensure!(!hint || told.contains("\nhint: "), "has no hint: {told}");
+    let printed = output.stderr.trim_end();
+    ensure!(output.code() == code, "exit code {}, expected {code}: {printed}", output.code());
     ensure!(
-        !told.contains("panicked") && told.lines().count() <= 8,
-        "not a message for a user: {told}"
+        printed.to_lowercase().starts_with("error:"),
+        "does not begin with `Error:`: {printed}"
+    );
+    ensure!(printed.contains(names), "does not name {names}: {printed}");
+    ensure!(!hint || printed.contains("\nhint: "), "has no hint: {printed}");
+    ensure!(
+        !printed.contains("panicked") && printed.lines().count() <= 8,
+        "not a message for a user: {printed}"
     );
     Ok(())
 }
@@ -221,7 +224,7 @@ fn of_the_options() -> Vec<Case> {
         })
         .steps(5, 9)
         .only(Identity::User),
-        case("something that is no address", USAGE, "300.1.1.1/24", |step| {
+        case("something that is not an address", USAGE, "300.1.1.1/24", |step| {
             words(step, &["--ip", "300.1.1.1/24"])
         })
         .steps(7, 9),

@@ -26,7 +26,7 @@ use snapbox::{Data, IntoData};
 /// For all commands of one block, in seconds. (The first one that reorders step 09 builds all of it.)
 const LIMIT: &str = "240";
 
-/// How far a CPU figure may be from the one in the book: in total, and in one second, which is but
+/// How far a CPU figure may be from the one in the book: in total, and in one second, which is only
 /// ten periods of a quota.
 const CPU_TOLERANCES: [(&str, f64); 2] = [("total", 0.03), ("second", 0.1)];
 

@@ -47,7 +47,7 @@ boot() {
     echo "$kernel, $layout, $who${chapters:+, chapters $chapters}: $(outcome "$number" "$code")" >&2
 }
 
-# The job ends with 1 when a claim failed. Whatever else it ends with, some were never told.
+# The job ends with 1 when a claim failed. Whatever else it ends with, some were never reported.
 outcome() {
     case $2 in
         0) echo "done" ;;

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         test("groups of ours go, and no others", Identity::Root, groups),
         test("what only root can remove is named with sudo", Identity::Root, needs_root),
         test("make clean spares what is mounted below target", identity, clean),
-        test("a shell's exit code is no failure, unless no shell was started", identity, shell),
+        test("a shell's exit code is not a failure, unless no shell was started", identity, shell),
         test("make deps asks each package manager for names that it knows", identity, deps),
     ];
     suite(tests, true)
@@ -83,13 +83,13 @@ impl Copy {
     /// The lines that `script` prints; an error where it fails.
     fn lines(&self, script: &str) -> Result<Vec<String>> {
         let output = self.run(script)?;
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-        Ok(told.lines().map(str::to_owned).collect())
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+        Ok(printed.lines().map(str::to_owned).collect())
     }
 }
 
-/// Exactly these lines, in any order, each told by what it contains.
+/// Exactly these lines, in any order, each known by what it contains.
 fn expect(lines: &[String], wanted: &[&str]) -> Result<()> {
     let mut left = lines.to_vec();
     for wanted in wanted {
@@ -289,8 +289,8 @@ fn groups() -> Result<()> {
          ls elsewhere/groups | grep container | tr '\\n' ' '
          kill %1 $!; wait || true",
     )?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<_> = told.lines().map(str::to_owned).collect();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<_> = printed.lines().map(str::to_owned).collect();
     expect(
         &lines,
         &[

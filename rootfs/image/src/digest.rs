@@ -48,7 +48,7 @@ impl FromStr for Digest {
             bail!("{}: only digests of sha256 can be checked", printable(text));
         };
         let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        ensure!(hex.len() == 64 && hex.bytes().all(is_hex), "{} is no digest", printable(text));
+        ensure!(hex.len() == 64 && hex.bytes().all(is_hex), "{} is not a digest", printable(text));
         Ok(Digest(hex.to_owned()))
     }
 }

@@ -75,7 +75,7 @@ cut -d '|' -f 1 "$work/results-root" | while read -r name; do
 done
 failed=$(cat "$work"/results-* | grep -c '|FAIL|' || true)
 finish
-# What others remove meanwhile is no fault of ours.
+# Others may remove files meanwhile: that is not a fault.
 new=$(comm -13 <(sort <<< "$before") <(snapshot | sort))
 if [ -z "$new" ]; then echo "The machine is as before."; else failed=1; printf 'Left behind:\n%s\n' "$new"; fi
 [ "$failed" = 0 ]

@@ -31,7 +31,7 @@ impl Handover {
     pub fn send(&self, file: impl AsFd) -> Result<()> {
         let sender = self.sender.take().context("a handover serves one file")?;
         let rights = [file.as_fd().as_raw_fd()];
-        let message = [IoSlice::new(b"!")]; // rights alone do not travel
+        let message = [IoSlice::new(b"!")]; // descriptors travel only with at least one byte
         let rights = [ControlMessage::ScmRights(&rights)];
         sendmsg::<()>(sender.as_raw_fd(), &message, &rights, MsgFlags::MSG_NOSIGNAL, None)
             .map(drop)

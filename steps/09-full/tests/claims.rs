@@ -373,7 +373,7 @@ fn descriptors(step: &Step, launch: Launch) -> Result<usize> {
 /// What is root's on the disk becomes the container's root's by mount_setattr(2), which came with
 /// Linux 5.12.
 fn needs_idmapped_mounts(step: &Step) -> Result<()> {
-    // SAFETY: there is no such descriptor and no structure to read.
+    // SAFETY: the descriptor does not exist, so no structure is read.
     let answer = unsafe {
         libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0)
     };

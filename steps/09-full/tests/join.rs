@@ -86,7 +86,7 @@ fn found() -> Vec<harness::Claim> {
             step.expect("names", names(step)?)
                 .equals([format!("container-{}", step.host().number_of(container.launcher)?)])
         }),
-        introduces("its address is shown before anything inside tells it", |step| {
+        introduces("its address is shown before anything inside prints it", |step| {
             let _container =
                 step.launch().option("--ip", "10.77.0.9/24").start(&["sleep", "30"])?;
             let list = step.on_host().output(&[CONTAINERS])?.stdout;
@@ -292,7 +292,7 @@ fn in_background() -> Vec<harness::Claim> {
             step.expect("listed", kept.contains("log of bg")).equals(false)?;
             step.expect("again", containers(step, &["rm", "bg"])?.code()).equals(125)
         }),
-        introduces("a log is at most two mebibytes, and ends with what was said last", |step| {
+        introduces("a log is at most two mebibytes, and ends with its last output", |step| {
             let launch = step.launch().option("--name", "bg").flag("--detach");
             let say = "sleep 1; i=0; while [ $i -lt 60000 ]; do i=$((i+1)); \
                        echo $i 3456789 123456789 123456789 123456789 123456789; done";

@@ -77,7 +77,7 @@ fn in_child(run: fn(&Decoys) -> Attempt, decoys: &Decoys) -> Result<String> {
             alarm::set(LIMIT);
             let result = describe(run(decoys));
             let _ = writer.write_all(result.as_bytes());
-            // SAFETY: ends this process alone.
+            // SAFETY: ends only this process.
             unsafe { libc::_exit(0) }
         }
         ForkResult::Parent { child } => {
@@ -178,7 +178,7 @@ impl Drop for Queues {
 
 /// Becomes `command`, with a key in a session keyring that goes with it.
 fn careless(command: &[&str]) -> Result<()> {
-    let _ = lay_key(); // inside another container there may be no keyrings: then there is no key to find
+    let _ = lay_key(); // inside another container keyrings may be missing: then no key is found
     let words = command.iter().map(|&word| CString::new(word)).collect::<Result<Vec<_>, _>>()?;
     let program = words.first().context("no command")?;
     let Err(errno) = execvp(program, &words);

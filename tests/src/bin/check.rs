@@ -177,7 +177,7 @@ fn summary(all: &[ClaimReport]) {
     }
 }
 
-/// Whether root alone could try this.
+/// Whether only root could try this.
 fn is_for_root(report: &ClaimReport) -> bool {
     report.verdict == Verdict::Skipped(NOT_ROOT.into())
 }

@@ -116,7 +116,7 @@ fn stop(verdict: u32) -> sock_filter {
 }
 
 /// As CAP_SYS_ADMIN without no_new_privs, so that set-user-ID programs such as newuidmap still
-/// work; else with it. Returns what tells of the calls that are to be late, if any are.
+/// work; else with it. Returns what describes the calls that are to be late, if any are.
 fn load(filter: &[sock_filter], late: bool) -> Result<Option<OwnedFd>> {
     let flags = if late { SECCOMP_FILTER_FLAG_NEW_LISTENER } else { 0 };
     let loaded = match set(filter, flags) {

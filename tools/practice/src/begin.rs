@@ -79,7 +79,7 @@ fn write(course: &mut Course, chapter: &Chapter, exercise: &Exercise) -> Result<
     })
 }
 
-/// The file of the crate in which the compiler is told to keep quiet: a program is its own.
+/// The file of the crate in which the compiler keeps quiet: a program is its own.
 fn root_of(path: &Path, step: &str) -> PathBuf {
     let source = Path::new("steps").join(step).join("src");
     let program = path == source.join("main.rs") || path.starts_with(source.join("bin"));

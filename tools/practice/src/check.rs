@@ -121,7 +121,7 @@ fn judged(
 struct Hole {
     path: PathBuf,
     line: usize,
-    /// What `todo!` says there.
+    /// The message of `todo!` there.
     task: String,
 }
 
@@ -147,14 +147,14 @@ fn holes(course: &Course, chapter: &Chapter) -> Result<Vec<Hole>> {
     Ok(found)
 }
 
-/// What `todo!` said, if the step has come to one.
+/// The message of `todo!`, if the step has come to one.
 fn reached_hole(judged: &Judged, holes: &[Hole]) -> Option<String> {
-    if let Some((_, message)) = judged.said().split_once("not yet implemented") {
+    if let Some((_, message)) = judged.reason().split_once("not yet implemented") {
         let line = message.trim_start_matches(": ").lines().next().unwrap_or_default();
         return Some(line.split(" note: run with").next().unwrap_or_default().trim().to_owned());
     }
     // Where the launcher panics only its exit code is seen: 101, or 134 for a panic in a panic.
-    let panicked = ["101", "134"].contains(&judged.said());
+    let panicked = ["101", "134"].contains(&judged.reason());
     holes.first().filter(|_| panicked).map(|hole| hole.task.clone())
 }
 
@@ -297,10 +297,10 @@ fn evidence(judged: &Judged) {
             println!("            found:    {}", paint("31", found));
         }
         other => {
-            let (Verdict::Untried(said) | Verdict::Hangs(said)) = other else { return };
+            let (Verdict::Untried(reason) | Verdict::Hangs(reason)) = other else { return };
             let command = judged.commands.last().map_or("", String::as_str); // stands above already
-            let said = said.strip_prefix(command).unwrap_or(said).trim_start_matches(": ");
-            said.lines().for_each(|line| println!("{}", deeply_indented(line)));
+            let reason = reason.strip_prefix(command).unwrap_or(reason).trim_start_matches(": ");
+            reason.lines().for_each(|line| println!("{}", deeply_indented(line)));
         }
     }
     println!("{}", deeply_indented(&format!("look at {}", judged.look)));

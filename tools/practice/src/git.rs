@@ -46,8 +46,8 @@ impl Git {
     fn bytes(&self, arguments: &[&str]) -> Result<Vec<u8>> {
         let output = self.command(arguments).output().context("run git: is it installed?")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("git {}: {}", arguments.join(" "), said.trim());
+            let printed = String::from_utf8_lossy(&output.stderr);
+            bail!("git {}: {}", arguments.join(" "), printed.trim());
         }
         Ok(output.stdout)
     }

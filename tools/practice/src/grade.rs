@@ -154,7 +154,7 @@ fn reason(
     let its = results.iter().filter(|judged| exercise.text.claims.contains(&judged.claim));
     let its: Vec<&Judged> = its.collect();
     if let Some(failed) = its.iter().find(|judged| judged.fails()) {
-        return format!("fails: {}: {}", failed.claim, short(failed.said()));
+        return format!("fails: {}: {}", failed.claim, short(failed.reason()));
     }
     match its.iter().any(|judged| judged.verdict == Verdict::Held) {
         true => String::new(),
@@ -227,7 +227,7 @@ fn table(chapters: &[Chapter], reports: &[Report]) {
     }
 }
 
-/// The harness's lines, as far as they can be understood: the rest was not said by the harness.
+/// The harness's lines, as far as they can be understood: the rest does not come from the harness.
 fn parse_all(text: &str) -> Result<Vec<Judged>> {
     text.lines().filter(|line| line.starts_with('{')).map(judge::parse).collect()
 }

@@ -97,7 +97,7 @@ fn pairs(
     }
 }
 
-/// The functions of the exercise alone, unless the learner's file cannot be parsed.
+/// Only the functions of the exercise, unless the learner's file cannot be parsed.
 fn functions(
     course: &Course,
     chapter: &Chapter,

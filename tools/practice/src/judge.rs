@@ -61,9 +61,9 @@ impl Judged {
     }
 
     /// Everything that the step printed and the harness passed on.
-    pub fn said(&self) -> &str {
+    pub fn reason(&self) -> &str {
         match &self.verdict {
-            Verdict::Untried(said) | Verdict::Hangs(said) => said,
+            Verdict::Untried(reason) | Verdict::Hangs(reason) => reason,
             Verdict::Refuted { found, .. } => found,
             _ => "",
         }
@@ -112,7 +112,7 @@ impl Set {
 }
 
 /// Builds the step, the one before, and the claims, and nothing else. Returns the program that runs
-/// the claims; none when something does not compile, which the compiler has said unless `quiet`.
+/// the claims; none when something does not compile, which the compiler has reported unless `quiet`.
 pub fn build(top: &Path, step: &str, set: Set, quiet: bool) -> Result<Option<PathBuf>> {
     let steps = steps(top)?;
     let before = steps.iter().take_while(|it| *it != step).last();

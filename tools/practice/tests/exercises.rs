@@ -161,8 +161,8 @@ fn files(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
             let patch = exercise.patch(top(), &chapter.step);
             let mut git = Command::new("git");
             git.args(["apply", "--check"]).arg(&patch).current_dir(top());
-            let said = text(&git.output().context("run git")?);
-            ensure!(said.is_empty(), "{} no longer applies: {said}", patch.display());
+            let printed = text(&git.output().context("run git")?);
+            ensure!(printed.is_empty(), "{} no longer applies: {printed}", patch.display());
         }
     }
     Ok(())
@@ -250,13 +250,13 @@ fn write(chapter: &Chapter, exercise: &Exercise, before: &BTreeMap<PathBuf, Stri
         only_these(chapter, exercise, before)?;
     }
     let output = run(&["check", number])?;
-    let said = text(&output);
-    ensure!(!output.status.success(), "the claims hold without it: {said}");
-    let hole = said.contains("left to write") && said.contains(&format!("{number} {name}: "));
+    let printed = text(&output);
+    ensure!(!output.status.success(), "the claims hold without it: {printed}");
+    let hole = printed.contains("left to write") && printed.contains(&format!("{number} {name}: "));
     // The main of the step before may name a crate that this step no longer has.
-    let other = main && (said.contains("FAIL") || said.contains("does not compile"));
-    ensure!(hole || other, "not what a learner must see: {said}");
-    ensure!(main || !said.contains("warning"), "{said}");
+    let other = main && (printed.contains("FAIL") || printed.contains("does not compile"));
+    ensure!(hole || other, "not what a learner must see: {printed}");
+    ensure!(main || !printed.contains("warning"), "{printed}");
     for hint in 1..=exercise.text.hints.len() {
         let shown = succeed(&["hint", number])?;
         ensure!(shown.contains(&format!("{hint} of ")), "hint {hint}: {shown}");
@@ -335,8 +335,8 @@ fn bug(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
     let number = chapter.number();
     let place = chapter.of(Kind::Bug).position(|bug| bug.text.name == exercise.text.name);
     let place = (place.context("no place")? + 1).to_string();
-    let said = succeed(&["bug", number, "--number", &place])?;
-    ensure!(!said.contains(&exercise.text.name), "the name gives it away: {said}");
+    let printed = succeed(&["bug", number, "--number", &place])?;
+    ensure!(!printed.contains(&exercise.text.name), "the name gives it away: {printed}");
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "--package", &format!("step-{}", chapter.step)]);
     let warnings = text(&cargo.current_dir(copy()?).output()?);
@@ -375,9 +375,12 @@ fn extend(chapter: &Chapter, exercise: &Exercise) -> Result<()> {
     apply.current_dir(copy()?).arg("apply").arg(patch);
     ensure!(apply.status()?.success(), "the solution no longer applies");
     let output = run(&["check", number])?;
-    let said = text(&output);
-    ensure!(output.status.success() && said.contains("Solved."), "the solution fails: {said}");
-    ensure!(!said.contains("warning"), "{said}");
+    let printed = text(&output);
+    ensure!(
+        output.status.success() && printed.contains("Solved."),
+        "the solution fails: {printed}"
+    );
+    ensure!(!printed.contains("warning"), "{printed}");
     Ok(())
 }
 
@@ -390,15 +393,15 @@ fn gives_back() -> Result<()> {
     succeed(&["commit", "HEAD"])?;
     commit(&path, &own)?;
     let result = (|| {
-        let said = succeed(&["bug", "04", "--number", "1"])?;
-        ensure!(said.contains("does not fit"), "{said}");
+        let printed = succeed(&["bug", "04", "--number", "1"])?;
+        ensure!(printed.contains("does not fit"), "{printed}");
         let (chapter, bug) = find("04-ipc/shared")?;
         ensure!(untouched(&chapter, &bug)?, "it counts as found");
         ensure!(succeed(&["solution", "04"])?.contains("+    libc::CLONE_NEWIPC,"), "the answer");
         fs::write(&path, &course)?;
         ensure!(!untouched(&chapter, &bug)?, "it does not count as found");
-        let said = succeed(&["check", "04"])?;
-        ensure!(said.contains("Solved.") && said.contains("in the tree again"), "{said}");
+        let printed = succeed(&["check", "04"])?;
+        ensure!(printed.contains("Solved.") && printed.contains("in the tree again"), "{printed}");
         ensure!(fs::read_to_string(&path)? == own, "it is not the learner's");
         Ok(())
     })();
@@ -436,9 +439,9 @@ fn hangs() -> Result<()> {
             "fn wait(pid: Pid, flags: c_int) -> Result<Option<ExitStatus>> {{ let _ = (pid, flags); {body} }}"
         );
         fs::write(&path, practice::hollow::fill(&before, &hanging, &["wait"])?)?;
-        let said = text(&run(&["check", "02"])?);
-        ensure!(said.contains("It does not end."), "{body}: {said}");
-        ensure!(!said.contains("not within"), "it took the longest time, {body}: {said}");
+        let printed = text(&run(&["check", "02"])?);
+        ensure!(printed.contains("It does not end."), "{body}: {printed}");
+        ensure!(!printed.contains("not within"), "it took the longest time, {body}: {printed}");
         let left: Vec<_> = fs::read_dir(copy()?.join("target/tmp"))?.collect();
         ensure!(left.is_empty(), "{body} leaves {left:?}");
         Ok(())

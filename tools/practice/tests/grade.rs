@@ -153,9 +153,9 @@ fn each_tree_gets_what_it_deserves() {
     practice.current_dir(top()).arg("grade").arg("--json").arg(&report);
     let output =
         practice.args(["perfect", "half", "malicious", "greedy"].map(tree)).output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    println!("{said}");
-    assert!(!said.contains(SECRET));
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    println!("{printed}");
+    assert!(!printed.contains(SECRET));
     let text = fs::read_to_string(&report).unwrap();
     assert!(!text.contains(SECRET));
     for left in ["build", "make", "run"] {

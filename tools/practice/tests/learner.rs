@@ -159,17 +159,17 @@ impl Learner {
 #[test]
 fn an_exercise_begins_and_is_given_up() {
     let learner = Learner::new();
-    let said = learner.succeeds(&["start", "1"]);
-    assert!(said.contains("01 one") && said.contains("Write one."), "{said}");
+    let printed = learner.succeeds(&["start", "1"]);
+    assert!(printed.contains("01 one") && printed.contains("Write one."), "{printed}");
     let hollow = learner.lib();
     assert!(hollow.contains("todo!(\"01 one: the first number\")"), "{hollow}");
     assert!(!hollow.contains("ANSWER") && !hollow.contains("nobody should see"), "{hollow}");
     assert!(hollow.contains("#![allow(unused)]") && hollow.contains("/// Returns one number."));
     assert!(learner.run(&["status", "--quiet"]).status.success());
     learner.edit("todo!(\"01 one: the first number\")", "41 // mine");
-    let said = learner.succeeds(&["reset", "01"]);
+    let printed = learner.succeeds(&["reset", "01"]);
     assert_eq!(learner.lib(), LIB);
-    assert!(said.contains(".git/practice/kept/") && learner.keeps("41 // mine"), "{said}");
+    assert!(printed.contains(".git/practice/kept/") && learner.keeps("41 // mine"), "{printed}");
     assert!(!learner.run(&["status", "--quiet"]).status.success());
 }
 
@@ -178,12 +178,12 @@ fn hints_rise_and_the_solution_shows_the_difference() {
     let learner = Learner::new();
     learner.succeeds(&["start", "01", "--exercise", "one"]);
     for (count, last) in [(1, "What?"), (2, "Where?"), (3, "How!"), (3, "How!")] {
-        let said = learner.succeeds(&["hint", "01"]);
-        assert!(said.contains(&format!("{count} of 3: {last}")), "{said}");
+        let printed = learner.succeeds(&["hint", "01"]);
+        assert!(printed.contains(&format!("{count} of 3: {last}")), "{printed}");
     }
-    let said = learner.succeeds(&["solution", "01"]);
-    assert!(said.contains("+    max(ANSWER, 1) // the answer") && said.contains("So it is."));
-    assert!(!said.contains("pub fn two"), "{said}");
+    let printed = learner.succeeds(&["solution", "01"]);
+    assert!(printed.contains("+    max(ANSWER, 1) // the answer") && printed.contains("So it is."));
+    assert!(!printed.contains("pub fn two"), "{printed}");
 }
 
 #[test]
@@ -232,8 +232,8 @@ fn in_the_middle_of_one_another_does_not_begin() {
     learner.edit("todo!(", "let mine = 1; todo!(");
     learner.fails(&["start", "01", "--exercise", "two"], "01 one is open");
     learner.fails(&["bug", "01"], "01 one is open");
-    let said = learner.succeeds(&["start", "01"]);
-    assert!(said.contains("is open") && learner.lib().contains("let mine = 1;"), "{said}");
+    let printed = learner.succeeds(&["start", "01"]);
+    assert!(printed.contains("is open") && learner.lib().contains("let mine = 1;"), "{printed}");
 }
 
 #[test]
@@ -288,8 +288,11 @@ fn without_git_it_says_what_to_do() {
 #[test]
 fn a_bug_is_hidden_shown_and_taken_back() {
     let learner = Learner::new();
-    let said = learner.succeeds(&["bug", "01"]);
-    assert!(said.contains("It is the wrong way round.") && !said.contains("swapped"), "{said}");
+    let printed = learner.succeeds(&["bug", "01"]);
+    assert!(
+        printed.contains("It is the wrong way round.") && !printed.contains("swapped"),
+        "{printed}"
+    );
     assert!(learner.lib().contains("(2, 1)"));
     assert!(learner.succeeds(&["solution", "01"]).contains("+    (1, 2)"));
     learner.succeeds(&["reset", "01"]);

@@ -29,7 +29,7 @@ pub fn apart(examine: impl FnOnce(bool) -> Result<ExitCode>) -> Result<ExitCode>
 }
 
 /// A fork(2) whose child has new namespaces; in the child it returns none. unshare(2) would do as
-/// well, but a filter of system calls may refuse that alone.
+/// well, but a filter of system calls may refuse only that.
 fn fork_with(namespaces: libc::c_int) -> nix::Result<Option<Pid>> {
     let flags = libc::c_long::from(namespaces | libc::SIGCHLD);
     // SAFETY: as fork(2), without a stack of its own; this process has one thread.

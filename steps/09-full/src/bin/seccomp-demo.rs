@@ -120,7 +120,7 @@ fn seccomp(mode: c_uint, program: *const sock_fprog) -> nix::Result<()> {
 }
 
 fn dup2(old: i32, new: i32) -> Result<()> {
-    // SAFETY: numbers alone; both may be overwritten.
+    // SAFETY: only integers; both may be overwritten.
     let result = unsafe { libc::syscall(DUP2, old, new, 0) };
     Errno::result(result).map(drop).with_context(|| format!("dup2({old}, {new})"))
 }

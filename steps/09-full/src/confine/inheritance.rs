@@ -75,7 +75,7 @@ fn join_new_keyring() -> Result<()> {
 /// The children of this process, and so the payload, will have clocks of their own: uptime can be
 /// set apart.
 fn create_time_namespace() -> Result<()> {
-    // SAFETY: flags alone.
+    // SAFETY: only flags.
     match Errno::result(unsafe { libc::unshare(CLONE_NEWTIME) }) {
         Err(Errno::EINVAL) => Ok(()), // before Linux 5.6
         result => result.map(drop).tried(Operation::CreateNamespaces, "unshare CLONE_NEWTIME"),

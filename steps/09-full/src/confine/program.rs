@@ -32,7 +32,7 @@ use crate::mount_setattr;
 const OWN: &str = "/proc/self/exe";
 
 /// Executes this program again from where it cannot be written to, if `ids` could write to its
-/// file. Returns in the second run, or where there is no need.
+/// file. Returns in the second run, or where none is needed.
 ///
 /// Comes first, because nothing that was done before outlives it.
 pub fn seal(ids: &Ids) -> Result<()> {

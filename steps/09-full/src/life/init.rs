@@ -65,8 +65,8 @@ fn serve(payload: Pid) -> Result<Infallible> {
             reap(payload)?;
         } else if signal.si_code <= SI_USER || signal.si_signo == SIGHUP {
             // Sent by a process. What the terminal sends (SI_KERNEL) has already reached the
-            // payload; but that it hangs up is told to the session's first process alone, and that
-            // is this one. SAFETY: numbers alone. That it may have ended by now is no error.
+            // payload; but of a hangup only the session's first process learns, and that is this
+            // one. SAFETY: only integers. It may have ended by now, which is not an error.
             unsafe { libc::kill(payload.as_raw(), signal.si_signo) };
         }
     }

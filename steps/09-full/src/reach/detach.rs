@@ -42,18 +42,18 @@ pub fn into_background(options: &Options) -> Result<()> {
     }
     drop(here);
     setsid().context("setsid")?; // the end of the user's shell and Ctrl-C are not for us
-    let (words, said) = pipe2(OFlag::O_CLOEXEC).context("pipe2")?;
+    let (words, writer) = pipe2(OFlag::O_CLOEXEC).context("pipe2")?;
     // SAFETY: as above.
     match unsafe { fork() }.context("fork")? {
         ForkResult::Child => {
             let null = File::open("/dev/null").context("open /dev/null")?;
             dup2_stdin(&null)
-                .and_then(|()| dup2_stdout(&said))
-                .and_then(|()| dup2_stderr(&said))?;
+                .and_then(|()| dup2_stdout(&writer))
+                .and_then(|()| dup2_stderr(&writer))?;
             Ok(())
         }
         ForkResult::Parent { child: launcher } => {
-            drop(said);
+            drop(writer);
             let code =
                 Keeper::new(launcher, words.into(), typed).run().unwrap_or(common::exit::FAILURE);
             process::exit(code.into())

@@ -38,7 +38,7 @@ const KINDS: [(&str, c_int); 8] = [
 
 /// Joins the namespaces of the container's payload: all at once or none (setns(2), since Linux
 /// 5.8). With the mount namespace come its root directory and working directory; the PID namespace
-/// is that of children alone.
+/// is that of children only.
 ///
 /// The payload's, not those of process 1, which nobody but root may look at, and which keeps the
 /// host's clocks.
@@ -66,7 +66,7 @@ pub fn namespaces(container: &Container) -> Result<()> {
 }
 
 fn pidfd_open(process: &Process) -> Result<OwnedFd> {
-    // SAFETY: numbers alone; the descriptor that it returns is nobody else's.
+    // SAFETY: only integers; the descriptor that it returns is nobody else's.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, process.pid, 0) })
         .context("pidfd_open")?;
     // SAFETY: as above.

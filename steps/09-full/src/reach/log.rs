@@ -37,7 +37,7 @@ impl Log {
         Ok(Log { registry, name: name.to_owned(), file, length: 0 })
     }
 
-    /// Appends what was said.
+    /// Appends what was printed.
     pub fn write(&mut self, text: &[u8]) -> Result<()> {
         if self.length + text.len() as u64 > LONGEST {
             self.registry.rename(&self.name, LOG, OLD)?;
@@ -75,7 +75,7 @@ pub fn print(name: &str, follow: bool, to: &mut impl Write) -> Result<()> {
     })?;
     old.as_mut().map_or(Ok(0), |old| copy(old, to))?;
     loop {
-        let ended = holder(&log)? == Holder::Nobody; // asked first: what it said last is read below
+        let ended = holder(&log)? == Holder::Nobody; // asked first: its last output is read below
         copy(&mut log, to)?;
         if ended || !follow {
             return Ok(());

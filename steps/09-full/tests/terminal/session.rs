@@ -271,7 +271,7 @@ impl Session {
         }
     }
 
-    /// Sends a signal to the launcher alone.
+    /// Sends a signal only to the launcher.
     pub fn signal(&self, signal: i32) {
         // SAFETY: numbers; the child was not waited for.
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);

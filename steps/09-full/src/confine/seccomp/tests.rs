@@ -221,7 +221,7 @@ fn loading(filter: &[sock_filter]) -> Duration {
                 let start = Instant::now();
                 let loaded = no_new_privs().is_ok() && set_filter(filter).is_ok();
                 let micros = if loaded { start.elapsed().as_micros() as i32 / 10 } else { 0 };
-                // SAFETY: ends the child alone.
+                // SAFETY: ends only the child.
                 unsafe { libc::_exit(micros.min(255)) }
             }
             ForkResult::Parent { child } => match waitpid(child, None).unwrap() {

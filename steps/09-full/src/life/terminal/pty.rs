@@ -97,7 +97,7 @@ pub fn console(slave: &OwnedFd, root: &Root) -> Result<()> {
 
 /// Sends SIGINT, SIGQUIT or SIGTSTP to the slave's foreground processes, as the key for it would.
 pub fn signal(master: impl AsFd, signal: Signal) {
-    // SAFETY: takes an integer. That nobody is there any more is no error.
+    // SAFETY: takes an integer. It is not an error that nobody is there any more.
     unsafe { libc::ioctl(master.as_fd().as_raw_fd(), libc::TIOCSIG, signal as libc::c_int) };
 }
 

@@ -26,7 +26,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Without a `line` it passes on signals alone.
+    /// Without a `line` it passes on only signals.
     pub fn new(container: Pid, signals: SignalFd, line: Option<Line>) -> Self {
         Relay { container, signals, line, ended: false }
     }
@@ -64,7 +64,7 @@ impl Relay {
             (_, line) if self.ended => *line = None, // enough of waiting until the user's terminal takes the rest
             (libc::SIGINT, Some(line)) if from_terminal => line.signal(Signal::SIGINT),
             (libc::SIGQUIT, Some(line)) if from_terminal => line.signal(Signal::SIGQUIT),
-            // SAFETY: numbers alone. Until it is waited for, the number is that of our child.
+            // SAFETY: only integers. Until it is waited for, the number is that of our child.
             (number, _) => drop(unsafe { libc::kill(self.container.as_raw(), number) }),
         }
         Ok(())

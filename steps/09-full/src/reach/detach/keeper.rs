@@ -23,7 +23,7 @@ const FORKED: u32 = 0x40;
 /// The launcher's parent.
 pub struct Keeper {
     launcher: Pid,
-    /// What the launcher and the container say.
+    /// What the launcher and the container print.
     words: File,
     /// To the command that was typed, until the payload is executed.
     typed: Option<UnixStream>,
@@ -37,7 +37,7 @@ impl Keeper {
         Keeper { launcher, words, typed: Some(typed), log: None, name: String::new() }
     }
 
-    /// Serves until nobody is left who could say something. Returns the exit code.
+    /// Serves until no process is left that could print something. Returns the exit code.
     pub fn run(mut self) -> Result<u8> {
         prctl::set_name(c"keeper")?;
         let typed = self.typed.iter().map(AsRawFd::as_raw_fd);

@@ -50,7 +50,7 @@ impl Registry {
     }
 }
 
-/// Directories that are the user's alone and last at most until the next boot.
+/// Directories that belong only to the user and last at most until the next boot.
 fn places(user: Uid) -> Vec<PathBuf> {
     if user.is_root() {
         return vec!["/run".into()];
