@@ -26,8 +26,8 @@ if [ -z "$dry" ]; then
     target/debug/rootfs > /dev/null
 fi
 
-# What notices, a line each: the claims of a step; where those hold, its other tests; then every attack on it, what it
-# leaves on the host, and how it answers bad input.
+# Prints what notices, a line each. The claims of a step come first, and where those hold, its other tests. Then come
+# every attack on it, what it leaves on the host, and how it answers bad input.
 verdict() {
     local step=$1
     cargo test --quiet --no-run -p "step-$step" --test claims 2> "$log" || { echo "it does not compile"; return; }

@@ -6,8 +6,9 @@ use nix::errno::Errno;
 /// Somebody who renames files all the time must not keep us for ever.
 const ATTEMPTS: u32 = 1000;
 
-/// Makes a call of openat2(2) again as long as it answers EAGAIN: something on this machine was
-/// renamed or mounted while the kernel followed a `..`, so that it could not say where that led.
+/// Repeats a call of openat2(2) as long as it fails with EAGAIN: something on this machine was
+/// renamed or mounted while the kernel followed a `..`, so that the kernel could not be sure where
+/// it led.
 ///
 /// # Errors
 /// Those of the call; EAGAIN when even the thousandth attempt ends with it.

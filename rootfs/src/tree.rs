@@ -1,10 +1,10 @@
 //! A root filesystem that is being filled. Every path is resolved as a process inside would resolve
 //! it.
 //!
-//! A tree may come from an archive of unknown origin, and a link in it (`etc -> /home/me`) must
-//! lead to the tree's own /home/me, not to this machine's. openat2(2) with RESOLVE_IN_ROOT walks a
-//! path as if the tree were `/`. What it finds is then used through its descriptor, never again
-//! through a path.
+//! A tree may come from an archive of unknown origin. A link in it (`etc -> /home/me`) must lead to
+//! the tree's own /home/me, not to this machine's. openat2(2) with RESOLVE_IN_ROOT walks a path as
+//! if the tree were `/`. What it finds is then used through its descriptor, never again through a
+//! path.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -21,9 +21,9 @@
 //! ```
 //!
 //! The harness runs the function as root and as an ordinary user. On the chapter's step the claim
-//! must hold; on the step before, the kernel must refute it, because a check that cannot fail proves
-//! nothing. [`introduces`] makes such a claim, and [`holds`] one that may have held before. What
-//! decides is what the kernel shows from outside, never what a program prints about itself.
+//! must hold. On the step before, the kernel must refute it, because a check that cannot fail
+//! proves nothing. [`introduces`] makes such a claim, and [`holds`] one that may have held before.
+//! What decides is what the kernel shows from outside, never what a program prints about itself.
 //!
 //! # Layout
 //!
@@ -49,9 +49,9 @@
 //!   kernels.
 //!
 //! No experiment happens on the machine itself. A step may rename its host, mount on it, or kill
-//! every process that it can see: the host is process 1 of a PID namespace, and everything ends with
-//! it. (The exception is step 09 as started by an ordinary user with subordinate ids: newuidmap(1)
-//! has its rights on the machine only.)
+//! every process that it can see. The host is process 1 of a PID namespace, and everything ends
+//! with it. (The exception is step 09 as started by an ordinary user with subordinate ids:
+//! newuidmap(1) has its rights on the machine only.)
 
 pub mod attacks;
 mod busy;

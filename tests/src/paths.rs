@@ -35,9 +35,9 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(profile()?.parent().context("the program does not lie in target/PROFILE")?.to_owned())
 }
 
-/// Held while a program is written and while one is started: a child that is forked meanwhile has a
-/// copy of the descriptor that the program is written through, until it executes, and so long the
-/// program is `Text file busy`.
+/// Held while a program is written and while one is started. Otherwise a child that is forked
+/// meanwhile has a copy of the descriptor that the program is written through. Until that child
+/// executes another program, the new one is `Text file busy`.
 pub(crate) fn no_fork() -> MutexGuard<'static, ()> {
     static FORK: Mutex<()> = Mutex::new(());
     FORK.lock().unwrap_or_else(PoisonError::into_inner)

@@ -156,9 +156,9 @@ impl Process {
         found.split_off(1)
     }
 
-    /// The kernel lists them for each thread, where it was built to (CONFIG_PROC_CHILDREN): to look
-    /// at every process of the machine instead takes so long on a slow one that a container has no
-    /// time to start meanwhile.
+    /// The kernel lists them for each thread, where it was built to (CONFIG_PROC_CHILDREN). Looking
+    /// at every process of a slow machine takes so long that a container has no time to start
+    /// meanwhile.
     fn children(self) -> Vec<Process> {
         let Ok(threads) = fs::read_dir(self.path("task")) else { return Vec::new() };
         let lists: io::Result<Vec<_>> = threads
@@ -219,7 +219,7 @@ pub(crate) fn pidfd_open(pid: u32) -> Result<OwnedFd> {
 /// Waits until `condition` holds.
 ///
 /// A slow machine gets more time, and is asked less often, by the factor in the environment's
-/// `HARNESS_PATIENCE`: an emulated processor takes some ten times as long for everything, and no
+/// `HARNESS_PATIENCE`. An emulated processor takes some ten times as long for everything, and no
 /// claim is about that.
 ///
 /// # Errors

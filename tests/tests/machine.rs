@@ -14,8 +14,8 @@ use harness::{
 };
 use libtest_mimic::Trial;
 
-/// The kernel takes a moment: a link goes 50 ms after the last process of its namespace, and a
-/// process 1 that reaps orphans only now and then may leave zombies for a second or two.
+/// The kernel takes a moment: a link goes 50 ms after the last process of its namespace. A process
+/// 1 that reaps orphans only now and then may leave zombies for a second or two.
 const A_MOMENT: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {

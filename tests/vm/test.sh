@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# test.sh: boots other kernels (KERNELS="6.1 6.12 5.10"), and on them machines of other layouts, lets the chapters' claims run
-# there, two machines at a time, and draws a table of what became of them. Exit code 1 when a claim failed.
+# test.sh: boots other kernels (KERNELS="6.1 6.12 5.10"), and on them machines of other layouts. The chapters' claims
+# run there, two machines at a time. A table shows what became of them. Exit code 1 when a claim failed.
 #
-# What a machine is for is a line: the kernel, the layout of cgroups, who starts the claims, the chapters, and more words for
-# machine/vm/init. Emulated, a chapter takes half a minute, so not everything runs everywhere: every claim on every kernel
-# by root and by an ordinary user, and on the other layouts those chapters that have to do with them.
+# What a machine is for is a line: the kernel, the layout of cgroups, who starts the claims, the chapters, and more
+# words for machine/vm/init. Emulated, a chapter takes half a minute, so not everything runs everywhere. Every claim
+# runs on every kernel, by root and by an ordinary user. On the other layouts only those chapters run that have to do
+# with them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 kernels=${KERNELS:-6.1 6.12 5.10}

@@ -162,7 +162,7 @@ fn programs() -> Result<()> {
 }
 
 /// The decoys: pairs made by hand, a port of a bridge, another kind of link, an address that is not
-/// the name's, and a subnet that is held as a launcher holds it.
+/// the name's. One subnet is held as a launcher holds it.
 fn links() -> Result<()> {
     let copy = Copy::new()?;
     let lines = copy.lines(

@@ -98,7 +98,7 @@ fn hold(container: Ipv4Net) -> Result<Option<OwnedFd>> {
 const UNASSIGNED_PORT: u16 = 4;
 
 /// A route to more addresses than the largest private network has (10.0.0.0/8) is a default route,
-/// or a part of one: a VPN that takes everything may say so as 0.0.0.0/1 and 128.0.0.0/1.
+/// or a part of one. A VPN that takes everything may have two: 0.0.0.0/1 and 128.0.0.0/1.
 const WIDEST_NETWORK: u8 = 8;
 
 fn find_use(netlink: &Netlink, end: Ipv4Net) -> Result<Use> {

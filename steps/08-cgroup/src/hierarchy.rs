@@ -97,8 +97,8 @@ impl Hierarchy {
     }
 
     /// Finds that directory and changes nothing. On v2 inner nodes have no processes, so the group
-    /// that we are in can have no child: this is the nearest group above that is writable, free of
-    /// processes and has the controllers.
+    /// that we are in can have no child. This is the nearest group above it that is writable, free
+    /// of processes and has the controllers.
     pub fn place(&self) -> Result<&Path> {
         if !self.is_v2() {
             return Ok(&self.own.path);

@@ -105,7 +105,7 @@ jvm() {
     grep -q OutOfMemoryError log && echo "heap of at most $(head -n 1 log) MiB"
 }
 
-# All stressors of this class at once, where nothing can be written to the disk: they take what the limits give, and
+# All stressors of this class at once, where nothing can be written to the disk. They take what the limits give, and
 # SIGKILL ends them all. (The stressor dccp sends SIGALRM to its parent, which is process 1 by then, and passes it on.)
 stress_ng() {
     limits --memory 1G --cpus 1 --pids 1000

@@ -1,8 +1,8 @@
 //! `make grade`: students' trees, judged by the course's claims.
 //!
 //! A student's code could read files while it is compiled, and do anything while it runs. So only
-//! the text of their steps is taken, everything else is the course's; it is compiled and run in
-//! containers of step 09, in which even root is a throw-away user of the machine; and there the
+//! the text of their steps is taken, and everything else is the course's. It is compiled and run in
+//! containers of step 09, in which even root is a throw-away user of the machine. In there the
 //! judge is root and the student's code is not, so that it cannot reach the judge.
 
 use std::collections::BTreeMap;

@@ -75,10 +75,10 @@ pub fn load(kept: &CapsHashSet) -> Result<()> {
 
 fn set_filter(filter: &[sock_filter]) -> nix::Result<()> {
     let program = sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-    // Kernels before 5.16 take a filter as a wish for protection from Spectre v4 as well, which
-    // slows all programs down and keeps one process from nothing that it could not read anyway; who
-    // runs foreign code within a process can ask for it (prctl(2), PR_SET_SPECULATION_CTRL). The
-    // flag SECCOMP_FILTER_FLAG_LOG is left out: the container could fill the host's log.
+    // Kernels before 5.16 take a filter as a wish for protection from Spectre v4 as well. It slows
+    // all programs down, and protects a process only from code within itself. A program that runs
+    // foreign code can ask for it (prctl(2), PR_SET_SPECULATION_CTRL). The flag
+    // SECCOMP_FILTER_FLAG_LOG is left out: the container could fill the host's log.
     let flags = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     // SAFETY: the program and the filter that it points to outlive the call, which copies both.
     let result =

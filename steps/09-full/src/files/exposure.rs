@@ -1,6 +1,6 @@
-//! Whether other users can reach ROOTFS. What the container's root leaves there may be a
-//! set-user-ID program, and on disk it may belong to the user who started the container: whoever
-//! can execute it then has that user's rights.
+//! Whether other users can reach ROOTFS. The container's root may leave a set-user-ID program
+//! there, and on disk it may belong to the user who started the container. Anyone who can execute
+//! it then has that user's rights.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -3,8 +3,8 @@
 //!
 //! Whoever has a terminal open can type into it as its user would (TIOCSTI, CVE-2017-5226), read
 //! what is typed and change its settings. So where one of the payload's standard files is a
-//! terminal, the payload gets the slave of a new pty instead, from the container's own /dev/pts:
-//! nothing of the user's terminal is inside. Pipes and files are passed on as they are; where there
+//! terminal, the payload gets the slave of a new pty instead, from the container's own /dev/pts.
+//! Nothing of the user's terminal is inside. Pipes and files are passed on as they are; where there
 //! is no terminal, nobody copies anything.
 //!
 //! In any case the container is a session of its own (setsid(2)): no signal of the user's terminal

@@ -1,4 +1,4 @@
-//! Chapter 06 as a learner may write it who goes another way than the course: the devices are taken
+//! Chapter 06 as a learner may write it in another way than the course. The devices are taken
 //! before anything hides them, mount(2) takes the place of fsmount(2), and the old root gets a
 //! directory, from which it is unmounted.
 

@@ -46,9 +46,8 @@ pub const ALLOWED: &[&str] = &[
      rt_sigtimedwait_time64 rt_sigqueueinfo rt_tgsigqueueinfo rt_sigreturn sigaltstack
      signal sigaction sigprocmask sigpending sigsuspend sigreturn sgetmask ssetmask",
 
-    // strace and gdb. A tracer reaches the processes that it sees and whose rights it has, so none
-    // outside; and since Linux 4.8 the filter looks at a call again after a tracer has changed it,
-    // so that this is no way round it.
+    // strace and gdb. A tracer reaches only processes that it sees and whose rights it has, so none
+    // outside. Since Linux 4.8 the filter looks at a call again after a tracer has changed it.
     "ptrace process_vm_readv process_vm_writev",
 
     // Share of the CPU: the control group bounds the sum of it.

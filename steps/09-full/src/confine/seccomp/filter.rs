@@ -2,9 +2,9 @@
 //! arguments.
 //!
 //! A list of comparisons, one a call, would take hundreds of instructions for the last of them.
-//! That is paid at each call that is not always allowed, and hundreds of times when the filter is
-//! loaded: the kernel runs it once for each number there is, to learn which are always allowed, and
-//! then spares those the filter (since Linux 5.11).
+//! Each call that is not always allowed would take that long. Loading the filter would take
+//! hundreds of times as long: since Linux 5.11 the kernel runs it once for each number, to learn
+//! which calls are always allowed. For these it later skips the filter.
 
 use std::mem::offset_of;
 
