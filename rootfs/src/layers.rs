@@ -1,14 +1,20 @@
 //! Layers of images: directories that several images share, so that one is removed with the last
-//! image that needs it. The package `rootfs-image` describes the files.
+//! image that needs it, and not while a container uses it. The package `rootfs-image` describes the
+//! files.
+//!
+//! Two locks (flock(2)): whoever adds or removes layers holds `.lock` of the store, and the launcher
+//! of a container holds the note of each of its layers.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use common::printable;
-use nix::fcntl::Flock;
+use common::{Failure, printable};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::{owners, place, remove};
 
@@ -16,7 +22,7 @@ use crate::{owners, place, remove};
 pub struct Store {
     /// The directory, in `target/rootfs`.
     pub path: PathBuf,
-    _lock: Flock<File>,
+    lock: Flock<File>,
 }
 
 /// Layers of root.
@@ -34,11 +40,12 @@ impl Store {
 
     fn lock(path: PathBuf) -> Result<Store> {
         place::create_private(&path)?;
-        let _lock = place::lock(&path.join(".lock"))?;
-        Ok(Store { path, _lock })
+        let lock = place::lock(&path.join(".lock"))?;
+        Ok(Store { path, lock })
     }
 
-    /// Removes the layers that no image in `base` needs, and what a process that died has left.
+    /// Removes the layers that no image in `base` needs and no container uses, and what a process
+    /// that died has left.
     ///
     /// # Errors
     /// A layer cannot be removed.
@@ -46,13 +53,32 @@ impl Store {
         let needed = self.needed(base)?;
         for name in names(&self.path)? {
             let text = name.to_string_lossy();
-            let layer = text.strip_prefix('.').and_then(|text| text.split('.').next());
-            let layer = layer.unwrap_or(&text);
-            if text != ".lock" && (text.ends_with(".draft") || !needed.contains(layer)) {
+            if text.ends_with(".draft") {
                 remove::remove(&self.path.join(&name))?;
+            } else if text != ".lock" && !needed.contains(layer_of(&text)) {
+                self.remove(layer_of(&text))?;
             }
         }
         Ok(())
+    }
+
+    /// Where the note of a layer is: its digest, and the lock of those that use it.
+    pub fn note(&self, layer: &str) -> PathBuf {
+        self.path.join(format!(".{layer}.id"))
+    }
+
+    /// The layer first gets another name, because one that is half removed must not pass for a whole
+    /// one, and loses its note last.
+    fn remove(&self, layer: &str) -> Result<()> {
+        let note = self.note(layer);
+        let Some(_lock) = lock_unused(&note)? else { return Ok(()) };
+        let draft = self.path.join(format!(".{layer}.draft"));
+        match fs::rename(self.path.join(layer), &draft) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            done => done.with_context(|| format!("rename {}", printable(layer)))?,
+        }
+        remove::remove(&draft)?;
+        remove::remove(&note)
     }
 
     fn needed(&self, base: &Path) -> Result<HashSet<String>> {
@@ -61,11 +87,54 @@ impl Store {
             let image = base.join(name);
             let ours =
                 fs::canonicalize(image.join("store")).ok() == fs::canonicalize(&self.path).ok();
-            let layers = fs::read_to_string(image.join("layers")).unwrap_or_default();
+            let layers = read(&image.join("layers"))?;
             needed.extend(layers.lines().filter(|_| ours).map(str::to_owned));
         }
         Ok(needed)
     }
+}
+
+/// What a file of a store belongs to: `.NAME.id` to the layer `NAME`.
+fn layer_of(name: &str) -> &str {
+    name.strip_prefix('.').and_then(|name| name.split('.').next()).unwrap_or(name)
+}
+
+/// None if a container uses the layer of this note. A layer without a note was never complete.
+fn lock_unused(note: &Path) -> Result<Option<Option<Flock<File>>>> {
+    let what = || format!("lock {}", printable(note));
+    let file = match File::open(note) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(None)),
+        opened => opened.with_context(what)?,
+    };
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(errno).with_context(what),
+        Ok(lock) => Ok(Some(Some(lock))),
+    }
+}
+
+/// Keeps containers from using a layer of any store in `base`, until the result is dropped.
+///
+/// # Errors
+/// A container uses one; what open(2) and flock(2) report.
+pub fn lock_all(base: &Path) -> Result<Vec<Flock<File>>> {
+    let mut locks = Vec::new();
+    for store in stores(base)? {
+        let store = Store::lock(store)?;
+        for name in names(&store.path)?.iter().map(|name| name.to_string_lossy()) {
+            if !name.ends_with(".id") {
+                continue;
+            }
+            let Some(lock) = lock_unused(&store.note(layer_of(&name)))? else {
+                let what = format!("a container uses the layer {}", printable(layer_of(&name)));
+                let hint = "`target/debug/containers` shows what runs";
+                return Err(Failure::new(what).hint(hint).into());
+            };
+            locks.extend(lock);
+        }
+        locks.push(store.lock);
+    }
+    Ok(locks)
 }
 
 /// Removes what no image needs from all stores in `base`.
@@ -73,16 +142,26 @@ impl Store {
 /// # Errors
 /// A layer cannot be removed.
 pub fn prune(base: &Path) -> Result<()> {
+    stores(base)?.into_iter().try_for_each(|store| Store::lock(store)?.prune(base))
+}
+
+fn stores(base: &Path) -> Result<Vec<PathBuf>> {
     if !base.is_dir() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    for name in names(base)? {
-        let text = name.to_string_lossy();
-        if text == STORE || text.starts_with("layers-") {
-            Store::lock(base.join(&name))?.prune(base)?;
-        }
+    let is_store = |name: &str| name == STORE || name.starts_with("layers-");
+    let names = names(base)?.into_iter().filter(|name| is_store(&name.to_string_lossy()));
+    Ok(names.map(|name| base.join(name)).collect())
+}
+
+const NOTHING: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+
+/// What is not there is empty. Any other failure must not look as if no layer was needed.
+fn read(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if NOTHING.contains(&error.kind()) => Ok(String::new()),
+        read => read.with_context(|| format!("read {}", printable(path))),
     }
-    Ok(())
 }
 
 /// Layers with other owners are other layers.

@@ -108,7 +108,11 @@ impl Args {
         }
         match &self.file {
             Some(tree) => remove_tree(tree),
-            None => remove::remove(&place::base()?),
+            None => {
+                let base = place::base()?;
+                let _unused = layers::lock_all(&base)?;
+                remove::remove(&base)
+            }
         }
     }
 }

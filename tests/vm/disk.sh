@@ -12,8 +12,10 @@ need() { command -v "$1" > /dev/null || give_up "$1 is not installed: make deps"
 need busybox
 need mke2fs
 
-# What cargo says about the built claims of the chapters, a line each: `cargo` in the machine says the same again.
-claims=$(cargo test --quiet --no-run --workspace --test claims --message-format=json | grep '"executable":"[^"]*/deps/claims-' | sort)
+# What cargo says about the built claims of the chapters, a line each: `cargo` in the machine says the same again. Of step 09
+# there are two programs more: what overlays, idmapped layers and ways to the network are depends on the kernel, too.
+claims=$(cargo test --quiet --no-run --workspace --test claims --test files --test network --message-format=json |
+    grep '"executable":"[^"]*/deps/\(claims\|files\|network\)-' | sort)
 programs=$(find target/debug -maxdepth 1 -type f -perm -100
     # shellcheck disable=SC2001 # every line
     sed "s|.*\"executable\":\"$here/\([^\"]*\)\".*|\1|" <<< "$claims")
@@ -31,7 +33,7 @@ rm -rf "$tree" "$disk"
 
 # The system. Where this machine lacks a program, so will that one.
 add=(--add busybox)
-for program in diff git ldd make newgidmap newuidmap ssh ssh-keygen; do
+for program in diff git ldd make newgidmap newuidmap pasta slirp4netns ssh ssh-keygen; do
     ! command -v "$program" > /dev/null || add+=(--add "$program")
 done
 target/debug/rootfs --to "$tree" "${add[@]}" > /dev/null

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 PATH=$PATH:/usr/sbin:/sbin # an ordinary user's often leaves these out
 name=$1 dir=$PWD/target/vm/$1
 shift
-modules=${*:-virtio_pci virtio_blk ext4 overlay veth bridge}
+modules=${*:-virtio_pci virtio_blk ext4 overlay veth bridge tun}
 give_up() { echo "kernel $name: $*" >&2; exit 1; }
 
 case $name in
@@ -20,7 +20,7 @@ case $name in
     *) give_up "known are 5.10, 6.1, 6.12 and own" ;;
 esac
 command -v qemu-system-x86_64 > /dev/null || give_up "there is no qemu to boot it: make deps"
-[ ! -e "$dir/release" ] || exit 0
+[ "$(cat "$dir/wanted" 2> /dev/null)" != "$modules" ] || exit 0
 command -v modprobe > /dev/null || give_up "modprobe is not installed: make deps"
 
 # This machine's apt, with another list of sources and with nothing of its own changed.
@@ -91,3 +91,4 @@ while read -r file; do
 done < <(list_modules)
 rm -rf "$dir/package"
 echo "$release" > "$dir/release"
+echo "$modules" > "$dir/wanted"

@@ -258,8 +258,11 @@ fn layers() -> Result<()> {
          mkdir -p $base/layer-a $base/layer-b $base/other
          (cd $base/layer-a; mkdir -p work/work; chmod 0 work/work)
          flock $base/layer-b sleep 60 & sleep 0.2
+         # A launcher that has made its layer, and does not hold it yet.
+         (flock 9; mkdir $base/layer-c; sleep 1; exec 8< $base/layer-c; flock 8; flock -u 9; sleep 60) 9< $base &
+         until [ -e $base/layer-c ]; do sleep 0.02; done
          target/debug/sweep
-         kill %1
+         kill %1 %2
          ls $base | tr '\\n' ' '",
     )?;
     expect(
@@ -267,8 +270,9 @@ fn layers() -> Result<()> {
         &[
             "layer /var/tmp/container-layers-0/layer-a: its launcher is gone; removed",
             "layer /var/tmp/container-layers-0/layer-b: in use: its launcher holds it; left alone",
+            "layer /var/tmp/container-layers-0/layer-c: in use: its launcher holds it; left alone",
             "Removed: 1. Still there: 0.",
-            "layer-b other",
+            "layer-b layer-c other",
         ],
     )
 }
@@ -282,7 +286,7 @@ fn groups() -> Result<()> {
          mine=$groups/sweep-test-$RANDOM; mkdir $mine
          mkdir elsewhere/groups; mount --bind $mine elsewhere/groups; mount -t tmpfs tmpfs /sys/fs/cgroup
          trap 'rmdir elsewhere/groups/container-*; umount elsewhere/groups /sys/fs/cgroup; rmdir $mine' EXIT
-         cd elsewhere/groups; mkdir container-aaaaaa container-foo container-bbbbbb container-cccccc; cd ../..
+         mount -t tmpfs tmpfs /var/tmp; cd elsewhere/groups; mkdir container-aaaaaa container-foo container-bbbbbb container-cccccc; cd ../..
          flock elsewhere/groups/container-cccccc sleep 60 &
          sleep 60 & echo $! > elsewhere/groups/container-bbbbbb/cgroup.procs; sleep 0.2
          target/debug/sweep | sed \"s|$PWD/elsewhere/groups|MINE|; s/process $!/process ALIEN/\"

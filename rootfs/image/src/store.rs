@@ -84,7 +84,7 @@ pub fn stream(source: &Source, layer: &Layer, words: &str, job: &mut Job) -> Res
 /// Returns the name of a layer in the store, which is filled unless it is there.
 fn add(store: &Store, diff_id: &Digest, fill: impl FnOnce(&Path) -> Result<()>) -> Result<String> {
     let name = diff_id.hex()[..DIGITS].to_owned();
-    let note = store.path.join(format!(".{name}.id"));
+    let note = store.note(&name);
     let layer = store.path.join(&name);
     if layer.is_dir() {
         let known = fs::read_to_string(&note).unwrap_or_default();

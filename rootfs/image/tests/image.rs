@@ -3,6 +3,7 @@
 mod lab;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -555,6 +556,105 @@ fn a_user_without_has_every_file_and_one_warning() {
     assert_eq!(mode("var/su"), 0o4755);
     assert_eq!(stderr(&done).matches("warning").count(), 1, "{}", stderr(&done));
     assert!(stderr(&done).contains("/etc/subuid"));
+}
+
+// ---- layers in use ----
+
+/// A shell with its libraries, and a file with this text.
+fn with_shell(text: &str) -> Vec<u8> {
+    let listed = Command::new("ldd").arg("/bin/sh").output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let libraries = listed.split_whitespace().filter(|word| word.starts_with('/'));
+    let mut entries = vec![file("mark", text), dir("tmp/").mode(0o1777)];
+    for path in libraries.chain(["/bin/sh"]) {
+        let name = path.trim_start_matches('/');
+        entries.push(entry(name, b'0', "", 0o755).content(&fs::read(path).unwrap()));
+    }
+    tar(entries)
+}
+
+/// Starts step 09 in `image`, on a network that is not the machine's: as root, or as this user.
+fn start(lab: &Lab, user: Option<u32>, image: &Path, script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net"]);
+    if let Some(uid) = user {
+        let id = format!("{uid}");
+        command.args(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"]);
+    }
+    command.arg(lab.path("debug/09-full")).arg(image).args(["/bin/sh", "-c", script]);
+    command.env("XDG_RUNTIME_DIR", lab.path("run")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+/// Root, and a user with subordinate ids where there is one; each with a lab.
+fn identities(test: &str) -> Vec<(Lab, Option<u32>)> {
+    let step = Path::new(env!("CARGO_BIN_EXE_rootfs-image")).with_file_name("09-full");
+    if !geteuid().is_root() || !step.is_file() {
+        skip(test, "this takes root, and step 09: cargo build --workspace");
+        return Vec::new();
+    }
+    let user = user_with_range().map(|(user, _)| user.uid.as_raw());
+    let users = [None].into_iter().chain(user.map(Some));
+    let with_lab = |user: Option<u32>| {
+        let lab = Lab::new();
+        assert!(Command::new("cp").arg(&step).arg(lab.path("debug")).status().unwrap().success());
+        fs::create_dir(lab.path("run")).unwrap();
+        lab.give_to(user.unwrap_or(0));
+        (lab, user)
+    };
+    users.map(with_lab).collect()
+}
+
+fn unpack_as(lab: &Lab, user: Option<u32>, args: &[&str]) -> PathBuf {
+    user.map_or_else(|| lab.unpack(args), |uid| path(&as_user(lab, uid, args)))
+}
+
+#[test]
+fn a_layer_stays_while_a_container_uses_it() {
+    for (lab, user) in identities("layers in use") {
+        lab.write("x.tar", &docker(&[with_shell("old")]));
+        let image = unpack_as(&lab, user, &["x.tar"]);
+        let used = layers(&image)[0].clone();
+        let script = "echo started; read go; read mark < /mark; echo $mark";
+        let mut container = start(&lab, user, &image, script).spawn().unwrap();
+        let mut words = BufReader::new(container.stdout.take().unwrap()).lines();
+        assert_eq!(words.next().unwrap().unwrap(), "started");
+        lab.write("x.tar", &docker(&[tar([file("mark", "new")])]));
+        unpack_as(&lab, user, &["x.tar"]);
+        assert!(used.join("mark").exists(), "as {user:?}");
+        let rootfs = Path::new(env!("CARGO_BIN_EXE_rootfs-image")).with_file_name("rootfs");
+        Command::new("cp").arg(rootfs).arg(lab.path("debug")).status().unwrap();
+        let all = Command::new(lab.path("debug/rootfs")).arg("remove").output().unwrap();
+        assert!(stderr(&all).contains("a container uses the layer"), "{}", stderr(&all));
+        container.stdin.take().unwrap().write_all(b"\n").unwrap();
+        assert_eq!(words.next().unwrap().unwrap(), "old", "as {user:?}");
+        assert!(container.wait().unwrap().success());
+        unpack_as(&lab, user, &["x.tar"]);
+        assert!(!used.exists(), "it goes once nobody uses it");
+    }
+}
+
+#[test]
+fn an_image_is_whole_whatever_takes_its_place_while_a_container_starts() {
+    for (lab, user) in identities("images that are replaced") {
+        let versions = ["1", "2"].map(|mark| docker(&[with_shell(mark)]));
+        lab.write("x.tar", &versions[0]);
+        let image = unpack_as(&lab, user, &["x.tar"]);
+        std::thread::scope(|scope| {
+            let replaced = scope.spawn(|| {
+                for round in 0..30 {
+                    lab.write("x.tar", &versions[round % 2]);
+                    unpack_as(&lab, user, &["x.tar"]);
+                }
+            });
+            while !replaced.is_finished() {
+                let script = "read mark < /mark; echo $mark";
+                let done = start(&lab, user, &image, script).output().unwrap();
+                let mark = String::from_utf8_lossy(&done.stdout).into_owned();
+                assert!(["1\n", "2\n"].contains(&&*mark), "as {user:?}: {}", stderr(&done));
+            }
+        });
+    }
 }
 
 // ---- interrupted ----

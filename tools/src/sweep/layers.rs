@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 
 use super::Found;
@@ -18,6 +20,8 @@ pub fn find(_ours: &Ours) -> Result<Vec<Found>> {
     // In /var/tmp anybody may have made a directory or a link of this name.
     let own = fs::symlink_metadata(&base)
         .is_ok_and(|base| base.is_dir() && base.uid() == geteuid().as_raw());
+    // A launcher holds the whole directory from making a layer until it has the layer's lock.
+    let _all = own.then(|| lock(&base, FlockArg::LockExclusive).ok());
     let entries = own.then(|| fs::read_dir(&base).ok()).flatten();
     let layers = entries.into_iter().flatten().flatten().filter(|entry| {
         entry.file_name().to_string_lossy().starts_with("layer-")
@@ -28,11 +32,19 @@ pub fn find(_ours: &Ours) -> Result<Vec<Found>> {
 
 fn judge(layer: PathBuf) -> Found {
     let what = format!("layer {}", layer.display());
-    let lock = |dir| Flock::lock(dir, FlockArg::LockExclusiveNonblock);
-    match File::open(&layer).map(lock) {
-        Ok(Err(_)) => Found::left(what, "in use: its launcher holds it".into()),
-        _ => Found::goes(what, "its launcher is gone".into(), move || remove(&layer)),
+    match lock(&layer, FlockArg::LockExclusiveNonblock) {
+        Err(Errno::EWOULDBLOCK) => Found::left(what, "in use: its launcher holds it".into()),
+        held => Found::goes(what, "its launcher is gone".into(), move || {
+            let _held = held; // until it is gone
+            remove(&layer)
+        }),
     }
+}
+
+fn lock(directory: &Path, how: FlockArg) -> nix::Result<Flock<File>> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = File::from(open(directory, flags, Mode::empty())?);
+    Flock::lock(directory, how).map_err(|(_, errno)| errno)
 }
 
 /// The kernel leaves the overlay's `work/work` closed to everybody.

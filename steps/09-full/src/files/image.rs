@@ -5,7 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use common::Failure;
 use serde::Deserialize;
+
+use super::held::{self, Held};
 
 /// An image.
 pub struct Image {
@@ -15,6 +18,7 @@ pub struct Image {
     pub layers: Vec<String>,
     /// What the image says about its container. Its content is hostile.
     pub config: Config,
+    _held: Held,
 }
 
 /// The part of the configuration that counts here (the image specification of OCI, config.md).
@@ -54,6 +58,9 @@ fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
 /// More is not read.
 const LIMIT: u64 = 8 << 20;
 
+/// How often an image may be replaced by a new one while it is opened.
+const ATTEMPTS: u32 = 10;
+
 impl Image {
     /// None where ROOTFS is a directory like every other.
     ///
@@ -63,12 +70,27 @@ impl Image {
         if !rootfs.join("layers").is_file() || !rootfs.join("store").is_dir() {
             return Ok(None);
         }
+        for _ in 0..ATTEMPTS {
+            let found = Image::read(rootfs)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        let failure =
+            Failure::new(format!("{}: a layer of the image is missing", rootfs.display()));
+        Err(failure.hint("`rootfs image FILE` unpacks what is missing").into())
+    }
+
+    /// None where a layer is gone: another image may have taken this one's place.
+    fn read(rootfs: &Path) -> Result<Option<Image>> {
         let layers: Vec<_> = read(&rootfs.join("layers"))?.lines().map(str::to_owned).collect();
         let what = || format!("{} is not an image that `rootfs image` made", rootfs.display());
         ensure!(!layers.is_empty() && layers.iter().all(|name| is_plain(name)), what());
+        let store = rootfs.join("store");
+        let Some(_held) = held::hold(&store, &layers)? else { return Ok(None) };
         let document: Document =
             serde_json::from_str(&read(&rootfs.join("config.json"))?).with_context(what)?;
-        Ok(Some(Image { store: rootfs.join("store"), layers, config: document.config }))
+        Ok(Some(Image { store, layers, config: document.config, _held }))
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! - `tree`: a directory of the host as a descriptor, with flags that hold for all of it
 //! - `image`: layers and a configuration instead of a directory
+//! - `held`: layers stay on disk while the container uses them
 //! - `overlay`: changes go to a layer of their own, and the root filesystem stays as it is
 //! - `merge`: several directories as one tree
 //! - `scratch`: the directory for such a layer, removed with the launcher however it ends
@@ -15,6 +16,7 @@
 
 mod etc;
 mod exposure;
+mod held;
 mod image;
 mod merge;
 mod mount_point;
