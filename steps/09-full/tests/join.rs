@@ -267,7 +267,11 @@ fn in_background() -> Vec<harness::Claim> {
         }),
         holds("one that does not end by itself is killed", |step| {
             let launch = step.launch().option("--name", "bg").flag("--detach");
-            launch.attempt(&["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])?;
+            let deaf = "trap '' TERM; echo deaf; while :; do sleep 1; done";
+            launch.attempt(&["sh", "-c", deaf])?;
+            wait_until("it is deaf", Duration::from_secs(5), || {
+                Ok(containers(step, &["logs", "bg"])?.line() == "deaf")
+            })?;
             step.expect("stop", containers(step, &["stop", "-t", "1", "bg"])?.code()).equals(0)?;
             step.expect("names", names(step)?.len()).equals(0)?;
             step.expect("wait", containers(step, &["wait", "bg"])?.code()).equals(137)
@@ -291,6 +295,18 @@ fn in_background() -> Vec<harness::Claim> {
             let kept = containers(step, &["--disk"])?.stdout;
             step.expect("listed", kept.contains("log of bg")).equals(false)?;
             step.expect("again", containers(step, &["rm", "bg"])?.code()).equals(125)
+        }),
+        holds("what was stopped can be removed at once, however late its log is written", |step| {
+            let launch = step.launch().option("--name", "bg").flag("--detach");
+            launch.attempt(&["sleep", "30"])?;
+            let script = format!(
+                "parent() {{ ps -o ppid= -p $1 | tr -d ' '; }}
+                 keeper=$(parent $(parent $({CONTAINERS} --json | sed -n 's/.*\"pid\": \\([0-9]*\\).*/\\1/p')))
+                 kill -STOP $keeper; (sleep 0.5; kill -CONT $keeper) &
+                 {CONTAINERS} stop bg && {CONTAINERS} rm bg"
+            );
+            let stopped = step.on_host().attempt(&["sh", "-c", &script])?;
+            step.expect("stop and rm", stopped.code()).equals(0)
         }),
         introduces("a log is at most two mebibytes, and ends with its last output", |step| {
             let launch = step.launch().option("--name", "bg").flag("--detach");

@@ -11,22 +11,34 @@ use procfs::process::Process;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
+use super::log::LOG;
+use super::registry::{Holder, Registry, holder};
 use super::running::Container;
 
 /// Asks the payload to end (SIGTERM), and kills the container if it has not ended after `patience`.
-/// Returns when it has ended.
+/// Returns when it has ended, and of one in the background nothing is written any more.
 ///
 /// # Errors
 /// EPERM for another user's container.
 pub fn stop(container: &Container, patience: Duration) -> Result<()> {
     let launcher = open(&container.launcher)?;
+    let keeper = keeper(container).map(|keeper| open(&keeper)).transpose()?;
     send(container, Signal::SIGTERM)?;
     let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
     if !has_ended(&launcher, patience)? {
         send(container, Signal::SIGKILL)?;
         has_ended(&launcher, PollTimeout::NONE)?;
     }
-    Ok(())
+    keeper.map_or(Ok(()), |keeper| has_ended(&keeper, PollTimeout::NONE).map(drop))
+}
+
+/// The process that writes the log of the caller's container, if that is in the background.
+fn keeper(container: &Container) -> Option<Process> {
+    let own = Registry::own().ok().filter(|own| own.owner == container.owner)?;
+    match holder(&own.of(&container.name, LOG)?).ok()? {
+        Holder::Process(pid) => Process::new(pid).ok(),
+        _ => None,
+    }
 }
 
 /// Sends a signal to the payload; SIGKILL ends the whole container.
