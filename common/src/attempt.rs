@@ -51,6 +51,8 @@ pub enum Operation {
     MountProc,
     /// mount(2) or fsmount(2) of a new sysfs
     MountSysfs,
+    /// mount(2) of an overlay
+    MountOverlay,
     /// mount(2) or fsmount(2) of another new filesystem
     Mount,
     /// mount(2) with `MS_BIND`, or open_tree(2) and move_mount(2): a file or directory on another

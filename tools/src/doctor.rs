@@ -2,6 +2,7 @@
 //! and a step cannot disagree. Nothing on the machine is changed.
 
 mod cgroups;
+mod complete;
 mod confinement;
 mod ids;
 mod kernel;
@@ -46,12 +47,12 @@ fn chapters(steps: &Steps, connect: bool) -> Vec<Part> {
     let tried = |chapter: usize| connect || chapter < FIRST_WITH_NETWORK;
     let start = |chapter| tried(chapter).then(|| steps.start(chapter, &[]));
     let trials: Vec<Option<Trial>> = (first..=CHAPTERS.len()).map(start).collect();
-    let second_id = connect.then(|| ids::start(steps));
+    let complete = connect.then(|| complete::start(steps));
     let chapters = CHAPTERS[first - 1..].iter().zip(trials);
     let mut parts: Vec<Part> = chapters.map(|(chapter, trial)| part(chapter, trial)).collect();
     let mut add = |chapter: usize, more: Vec<Finding>| parts[chapter - first].findings.extend(more);
     add(8, if connect { cgroups::findings(steps) } else { Vec::new() });
-    add(9, second_id.map(|trial| ids::finding(trial.finish())).into_iter().collect());
+    add(9, complete.map_or_else(Vec::new, complete::findings));
     add(9, vec![kernel::clocks()]);
     parts
 }

@@ -73,6 +73,9 @@ fn main() -> ExitCode {
             no_namespaces(identity)
         }));
         tests.push(test("a cure that it prints does cure", identity, move || cured(identity)));
+        tests.push(test("a layer and a way out are there where it says so", identity, move || {
+            complete(identity)
+        }));
     }
     tests.push(test("steps that are not built are named", Identity::User, not_built));
     tests.push(test("a step that never ends does not hold it up", Identity::User, endless));
@@ -89,6 +92,10 @@ fn built(name: &str) -> String {
 fn on(machine: &Machine, command: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = match machine.words {
         ["inject-errno", rest @ ..] => [built("inject-errno")]
+            .into_iter()
+            .chain(rest.iter().map(|&word| word.into()))
+            .collect(),
+        ["OLD", rest @ ..] => ["setarch".into(), "--uname-2.6".into(), built("inject-errno")]
             .into_iter()
             .chain(rest.iter().map(|&word| word.into()))
             .collect(),
@@ -392,6 +399,38 @@ fn cured(identity: Identity) -> Result<()> {
     let report: Value = serde_json::from_str(&step.on_host().attempt(&words)?.stdout)?;
     let finding = finding(&report, "05", "a container")?;
     ensure!(finding["verdict"] == "OK", "after {cure}: {finding}");
+    Ok(())
+}
+
+/// What step 09 is asked for besides a container, and the machines that lack it.
+fn complete(identity: Identity) -> Result<()> {
+    let step = Step::new(STEPS.len(), identity)?;
+    let private = step.host().directory()?;
+    let rootfs = private.join("tree");
+    fs::rename(step.host().copy_of_rootfs()?.here, &rootfs.here).context("move the copy")?;
+    fs::set_permissions(&private.here, Permissions::from_mode(0o700))?;
+    let [refused, shifted] =
+        [&["OLD", "mount:3:6=EPERM", "--"], &["OLD", "mount:3:6=EINVAL", "--"]]
+            .map(|words| machine("of old", words));
+    let (here, bare) = (step.on_host(), step.on_host().environment("PATH", ""));
+    for (subject, option, launch, machine, because, cure) in [
+        ("overlay", "--overlay", &here, HERE, "", ""),
+        ("overlay", "--overlay", &here, &refused, "Operation not permitted", "FLAT=1"),
+        ("overlay", "--overlay", &here, &shifted, "Invalid argument", "ordinary user"),
+        ("internet", "--internet", &here, HERE, "", ""),
+        ("internet", "--internet", &bare, HERE, "slirp4netns: not installed", "slirp4netns"),
+    ] {
+        let report = ask(launch, machine)?;
+        let finding = finding(&report, "09", subject)?;
+        let words = [&built("09-full"), option, rootfs.arg(), "/bin/true"];
+        let output = attempt(launch, machine, &words)?;
+        let told =
+            output.stderr.lines().any(|it| it.starts_with("warning: ") && it.contains(subject));
+        let works = output.code() == 0 && !told;
+        ensure!(works == (finding["verdict"] == "OK"), "{}: {finding}", output.stderr);
+        let text = finding.to_string();
+        ensure!(text.contains(because) && text.contains(cure), "not {because}, {cure}: {text}");
+    }
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use nix::errno::Errno::{EACCES, EINVAL, ENODEV, ENOSPC, EPERM};
 
-use super::when::{APPARMOR, FILTERED, PROC_COVERED, SYS_COVERED};
+use super::when::{APPARMOR, BEFORE_5_11, BEFORE_5_19, FILTERED, PROC_COVERED, SYS_COVERED};
 use super::{Row, check, row};
 use crate::Operation::{
-    Bind, ChangeMount, Mount, MountProc, MountSysfs, OpenRootfs, PivotRoot, Unmount,
+    Bind, ChangeMount, Mount, MountOverlay, MountProc, MountSysfs, OpenRootfs, PivotRoot, Unmount,
 };
 
 pub const ROWS: &[Row] = &[
@@ -26,6 +26,23 @@ pub const ROWS: &[Row] = &[
         "something is mounted below the present /sys, as in a container, and a new one would show what it covers",
         "`docker run --security-opt systempaths=unconfined …` covers nothing; until then go back to step 06",
     ),
+    row!(
+        "overlay-too-old",
+        [MountOverlay],
+        [EPERM],
+        [BEFORE_5_11],
+        "a container mounts an overlay since Linux 5.11",
+        "a newer kernel: `make vm KERNEL=6.1`; an image is unpacked into one tree, which needs no overlay: \
+         `make image FLAT=1 FILE=…`",
+    ),
+    row!(
+        "overlay-idmapped-too-old",
+        [MountOverlay],
+        [EINVAL],
+        [BEFORE_5_19],
+        "layers of an overlay are idmapped, as root's are, since Linux 5.19",
+        "start it as an ordinary user, whose layers are not; or a newer kernel: `make vm KERNEL=6.1`",
+    ),
     check!(
         "pivot-impossible",
         [PivotRoot],
@@ -36,7 +53,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "filesystem-unknown",
-        [Mount, MountProc, MountSysfs],
+        [Mount, MountOverlay, MountProc, MountSysfs],
         [ENODEV],
         [],
         "this kernel has no filesystem of this type",
@@ -44,7 +61,7 @@ pub const ROWS: &[Row] = &[
     ),
     check!(
         "mounts-limit",
-        [Mount, MountProc, MountSysfs, Bind, OpenRootfs],
+        [Mount, MountOverlay, MountProc, MountSysfs, Bind, OpenRootfs],
         [ENOSPC],
         [],
         "`wc -l /proc/self/mountinfo` against `sysctl fs.mount-max`, the limit of a mount table: `sudo sysctl \
@@ -52,7 +69,17 @@ pub const ROWS: &[Row] = &[
     ),
     check!(
         "mounts-filtered",
-        [Mount, MountProc, MountSysfs, Bind, ChangeMount, PivotRoot, Unmount, OpenRootfs],
+        [
+            Mount,
+            MountOverlay,
+            MountProc,
+            MountSysfs,
+            Bind,
+            ChangeMount,
+            PivotRoot,
+            Unmount,
+            OpenRootfs
+        ],
         [EPERM],
         [FILTERED],
         "a seccomp filter is in force here, as in a container, and may forbid mounts: `docker run --security-opt \
@@ -60,7 +87,7 @@ pub const ROWS: &[Row] = &[
     ),
     check!(
         "mounts-apparmor",
-        [Mount, MountProc, MountSysfs, Bind, ChangeMount, PivotRoot, Unmount],
+        [Mount, MountOverlay, MountProc, MountSysfs, Bind, ChangeMount, PivotRoot, Unmount],
         [EACCES],
         [APPARMOR],
         "`cat /proc/self/attr/current` names AppArmor's profile for this program; docker-default, in a container, \
@@ -68,7 +95,7 @@ pub const ROWS: &[Row] = &[
     ),
     check!(
         "mounts-closed",
-        [Mount, MountProc, MountSysfs, ChangeMount, PivotRoot, Unmount],
+        [Mount, MountOverlay, MountProc, MountSysfs, ChangeMount, PivotRoot, Unmount],
         [EACCES],
         [],
         "`sudo dmesg | grep -iE 'denied|avc' | tail` shows what AppArmor or SELinux has forbidden",

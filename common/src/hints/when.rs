@@ -105,7 +105,9 @@ pub const WSL_1: When = when(
     "`uname -r` ends in `-Microsoft`",
 );
 pub const BEFORE_5_10: When = when(|_| kernel_before((5, 10)), "`uname -r` is below 5.10");
+pub const BEFORE_5_11: When = when(|_| kernel_before((5, 11)), "`uname -r` is below 5.11");
 pub const BEFORE_5_12: When = when(|_| kernel_before((5, 12)), "`uname -r` is below 5.12");
+pub const BEFORE_5_19: When = when(|_| kernel_before((5, 19)), "`uname -r` is below 5.19");
 
 pub const PROC_COVERED: When = when(
     |_| covered("/proc", &["/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd"]),

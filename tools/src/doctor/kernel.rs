@@ -10,13 +10,15 @@ use super::report::{Finding, Verdict};
 const WRITTEN_FOR: (u32, u32) = (5, 10);
 
 /// What came when, and which step uses it.
-const CAME: [((u32, u32), &str); 6] = [
+const CAME: [((u32, u32), &str); 8] = [
     ((3, 8), "user namespaces (steps 05 to 09)"),
     ((4, 6), "cgroup namespaces (08)"),
     ((5, 3), "clone3 (02)"),
     ((5, 6), "openat2 (06) and time namespaces (09)"),
     ((5, 7), "CLONE_INTO_CGROUP (08)"),
+    ((5, 11), "overlays in a container (09)"),
     ((5, 12), "idmapped mounts (09, as root)"),
+    ((5, 19), "overlays of idmapped layers (09, as root)"),
 ];
 
 /// Version, processor, and whether this is Windows' Linux.

@@ -81,6 +81,8 @@ pub struct Outcome {
     pub what: String,
     /// The step's own hint.
     pub hint: Option<String>,
+    /// Everything that it printed.
+    pub text: String,
 }
 
 impl Trial {
@@ -126,12 +128,18 @@ impl Outcome {
     fn read(status: ExitStatus, text: &str) -> Outcome {
         let made = [exit::NOT_FOUND, exit::NOT_EXECUTABLE].map(|code| Some(code.into()));
         let held = made.contains(&status.code());
-        let word = if held { "warning: " } else { "Error: " };
-        let mut lines = text.lines().skip_while(|line| !line.starts_with(word));
-        let what = lines.next().map(|line| line[word.len()..].to_owned());
-        let hint = lines.next().and_then(|line| line.strip_prefix("hint: ")).map(str::to_owned);
         let ended = || if held { String::new() } else { status.to_string() };
-        Outcome { held, what: what.unwrap_or_else(ended), hint }
+        let (what, hint) = words(text, held, "").unwrap_or_else(|| (ended(), None));
+        Outcome { held, what, hint, text: text.to_owned() }
+    }
+
+    /// Only what concerns `subject`, where a container was made: another trial reports the rest.
+    pub fn about(self, subject: &str) -> Outcome {
+        if !self.held {
+            return self;
+        }
+        let (what, hint) = words(&self.text, true, subject).unwrap_or_default();
+        Outcome { what, hint, ..self }
     }
 
     /// A line of the report: what there `is` where the container was made, and the verdict
@@ -145,6 +153,15 @@ impl Outcome {
         let cure = self.hint.unwrap_or_else(|| "make vm: the course in a virtual machine".into());
         Finding::bad(verdict, subject, self.what, cure)
     }
+}
+
+/// The first error, or warning that contains `subject` where the container is `made`, and its hint.
+fn words(text: &str, made: bool, subject: &str) -> Option<(String, Option<String>)> {
+    let word = if made { "warning: " } else { "Error: " };
+    let ours = |line: &str| line.starts_with(word) && line.contains(subject);
+    let mut lines = text.lines().skip_while(|line| !ours(line));
+    let what = lines.next()?[word.len()..].to_owned();
+    Some((what, lines.next().and_then(|line| line.strip_prefix("hint: ")).map(str::to_owned)))
 }
 
 #[cfg(test)]
@@ -163,6 +180,7 @@ mod tests {
         let outcome = read(127, "warning: no /proc\nhint: umount\nError: exec\nhint: add it\n");
         assert_eq!(outcome.what, "no /proc");
         assert_eq!(outcome.hint.as_deref(), Some("umount"));
+        assert_eq!(outcome.about("overlay").what, "");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub fn merge(
     let data = format!("lowerdir={},userxattr{options}", names.join(":"));
     let flags = restrictions.flags();
     mount(Some("overlay"), "../merged", Some("overlay"), flags, Some(&*data))
-        .tried(Operation::Mount, "mount overlay")?;
+        .tried(Operation::MountOverlay, "mount overlay")?;
     let merged = mnt::copy_mount(&table, "merged").tried(Operation::Bind, "copy the overlay")?;
     fchdir(&table).context("fchdir to a tmpfs")?;
     // The overlay has clones of the layers of its own.

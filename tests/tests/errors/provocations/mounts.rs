@@ -12,6 +12,27 @@ pub fn mounts() -> Vec<Provocation> {
         provoke("sys-covered", "own 'mount -t tmpfs none /sys/kernel' 07-net $ROOTFS true")
             .cured_by("own 'mount -t tmpfs none /sys/kernel' 06-mount $ROOTFS true")
             .not(&["proc-covered", "mounts-filtered"]),
+        provoke(
+            "overlay-too-old",
+            "setarch --uname-2.6 inject-errno mount:3:6=EPERM -- 09-full --overlay $ROOTFS true",
+        )
+        .code(0)
+        .not(&["mounts-filtered", "overlay-idmapped-too-old"]),
+        provoke(
+            "mounts-filtered",
+            "inject-errno mount:3:6=EPERM -- 09-full --overlay $ROOTFS true",
+        )
+        .code(0)
+        .not(&["overlay-too-old"]),
+        provoke(
+            "overlay-idmapped-too-old",
+            "setarch --uname-2.6 inject-errno mount:3:6=EINVAL -- 09-full --overlay $ROOTFS true",
+        )
+        .code(0)
+        .not(&["overlay-too-old", "pivot-impossible"]),
+        unexplained("inject-errno mount:3:6=EINVAL -- 09-full --overlay $ROOTFS true")
+            .code(0)
+            .not(&["overlay-idmapped-too-old"]),
         provoke("pivot-impossible", "inject-errno pivot_root=EINVAL -- 06-mount $ROOTFS true").not(&["id-not-mapped"]),
         provoke("filesystem-unknown", "inject-errno fsopen=ENODEV -- 06-mount $ROOTFS true"),
         provoke("mounts-limit", "inject-errno move_mount=ENOSPC -- 06-mount $ROOTFS true")
