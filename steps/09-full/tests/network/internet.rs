@@ -1,6 +1,7 @@
 //! The Internet of an experiment: a network namespace with servers for TCP, UDP and DNS, and a cable
 //! from the host to it.
 
+use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -32,7 +33,7 @@ impl Internet {
         if !geteuid().is_root() {
             return skip("only root gives the host of an experiment a network");
         }
-        if !["slirp4netns", "pasta"].iter().any(|program| runs(program)) {
+        if installed().next().is_none() {
             return skip("neither slirp4netns nor pasta is installed");
         }
         let program = env_exe()?;
@@ -88,6 +89,21 @@ pub fn open_tun(step: &Step) -> Result<()> {
     )
 }
 
+/// Tries with each program that is installed, while the others cannot be executed.
+pub fn with_each_program(step: &Step, experiment: impl Fn() -> Result<()>) -> Result<()> {
+    let on_host = |script: String| run(step.host().process().pid as u32, "--mount", &script);
+    let each = || installed().enumerate();
+    each().try_for_each(|(n, path)| {
+        on_host(format!("cp {path} /media/{n}; mount --bind /media/{n} {path}"))
+    })?;
+    for (this, path) in each() {
+        let mode = |n| if n == this { "755" } else { "644" };
+        each().try_for_each(|(n, _)| on_host(format!("chmod {} /media/{n}", mode(n))))?;
+        experiment().context(path)?;
+    }
+    Ok(())
+}
+
 /// Runs a script as root in a namespace of a process.
 pub fn run(pid: u32, namespace: &str, script: &str) -> Result<()> {
     let target = pid.to_string();
@@ -97,8 +113,10 @@ pub fn run(pid: u32, namespace: &str, script: &str) -> Result<()> {
     Ok(())
 }
 
-fn runs(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
+/// The programs that pass packets on, in the order in which the step tries them.
+fn installed() -> impl Iterator<Item = String> {
+    let paths = ["slirp4netns", "pasta"].into_iter().flat_map(which::which);
+    paths.flat_map(fs::canonicalize).map(|path| path.display().to_string())
 }
 
 fn env_exe() -> Result<std::path::PathBuf> {

@@ -7,21 +7,25 @@ use harness::{Claim, Identity, Launch, Process, Step, holds, introduces, wait_un
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::internet::{ADDRESS, BY_TCP, BY_UDP, Internet, NAME, ROUTER, open_tun};
+use crate::internet::{
+    ADDRESS, BY_TCP, BY_UDP, Internet, NAME, ROUTER, open_tun, with_each_program,
+};
 
 pub fn claims() -> Vec<Claim> {
     vec![
         introduces("a server of the Internet is reached by TCP, by UDP, and by its name", |step| {
             let _internet = with_tun(step)?;
-            for (to, expected) in [
-                (format!("tcp/{ADDRESS}/80"), BY_TCP),
-                (format!("udp/{ROUTER}/7"), BY_UDP),
-                (format!("tcp/{NAME}/80"), BY_TCP),
-            ] {
-                let heard = ask(&step.launch().flag("--internet"), &to)?;
-                step.expect(to, heard).equals(expected)?;
-            }
-            Ok(())
+            with_each_program(step, || {
+                for (to, expected) in [
+                    (format!("tcp/{ADDRESS}/80"), BY_TCP),
+                    (format!("udp/{ROUTER}/7"), BY_UDP),
+                    (format!("tcp/{NAME}/80"), BY_TCP),
+                ] {
+                    let heard = ask(&step.launch().flag("--internet"), &to)?;
+                    step.expect(to, heard).equals(expected)?;
+                }
+                Ok(())
+            })
         }),
         introduces(
             "without --internet nothing is reached, and there is no further interface",
@@ -43,11 +47,14 @@ pub fn claims() -> Vec<Claim> {
             wait_until("it listens", Duration::from_secs(2), || {
                 Ok(step.on_host().output(&["cat", "/proc/net/tcp"])?.stdout.contains(":126A"))
             })?;
-            let launch = step.launch().flag("--internet");
-            for gateway in ["10.0.2.2", "10.0.2.3"] {
-                let heard = ask(&launch, &format!("tcp/{gateway}/4714"))?;
-                step.expect(gateway, heard).equals("")?;
-            }
+            with_each_program(step, || {
+                let launch = step.launch().flag("--internet");
+                for gateway in ["10.0.2.2", "10.0.2.3"] {
+                    let heard = ask(&launch, &format!("tcp/{gateway}/4714"))?;
+                    step.expect(gateway, heard).equals("")?;
+                }
+                Ok(())
+            })?;
             server.kill()
         }),
         introduces(
@@ -75,10 +82,12 @@ pub fn claims() -> Vec<Claim> {
         }),
         introduces("the program ends within two seconds of the launcher's SIGKILL", |step| {
             let _internet = with_tun(step)?;
-            let mut container = step.launch().flag("--internet").start(&["sleep", "30"])?;
-            step.expect("programs", programs(step)?.len()).equals(1)?;
-            container.kill_launcher()?;
-            wait_until("it ends", Duration::from_secs(2), || Ok(programs(step)?.is_empty()))
+            with_each_program(step, || {
+                let mut container = step.launch().flag("--internet").start(&["sleep", "30"])?;
+                step.expect("programs", programs(step)?.len()).equals(1)?;
+                container.kill_launcher()?;
+                wait_until("it ends", Duration::from_secs(2), || Ok(programs(step)?.is_empty()))
+            })
         }),
         introduces("it ends with the process that watches over it, too", |step| {
             let _internet = with_tun(step)?;

@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, pipe2};
 
 /// The interface inside.
@@ -23,16 +24,18 @@ pub struct Running {
     pub words: ChildStderr,
 }
 
+/// Adds to a command line what joins process `pid` to the network, and reports to descriptor
+/// `ready`. Returns the descriptors that the program needs besides.
+type Ask = fn(&mut Command, pid: i32, ready: i32) -> Result<Vec<OwnedFd>>;
+
 /// Starts a program for the network of process `pid`, and returns when the interface is there.
 ///
 /// # Errors
 /// None is installed, or none works: the error has the last words of each.
 pub fn start(pid: i32) -> Result<Running> {
     let mut errors = Vec::new();
-    for (program, command) in
-        [("slirp4netns", slirp4netns as fn(&mut Command, i32, i32)), ("pasta", pasta)]
-    {
-        match try_program(program, command, pid) {
+    for (program, ask) in [("slirp4netns", slirp4netns as Ask), ("pasta", pasta)] {
+        match try_program(program, ask, pid) {
             Ok(running) => return Ok(running),
             Err(error) => errors.push(format!("{program}: {error:#}")),
         }
@@ -41,40 +44,49 @@ pub fn start(pid: i32) -> Result<Running> {
 }
 
 /// Neither lets the container reach what listens on the machine's loopback interface only.
-fn slirp4netns(command: &mut Command, pid: i32, ready: i32) {
+fn slirp4netns(command: &mut Command, pid: i32, ready: i32) -> Result<Vec<OwnedFd>> {
     command.args(["--mtu=65520", "--disable-host-loopback", "--enable-sandbox"]);
     command.args(["--enable-seccomp", "--exit-fd=0", &format!("--ready-fd={ready}")]);
     if !geteuid().is_root() {
         command.arg(format!("--userns-path=/proc/{pid}/ns/user"));
     }
     command.args([&pid.to_string(), TAP]);
+    Ok(Vec::new())
 }
 
-fn pasta(command: &mut Command, pid: i32, ready: i32) {
+/// Started by root, pasta becomes nobody and gives up CAP_SYS_PTRACE before it opens the
+/// namespaces, and then may do neither that nor enter them. So it stays root, and finds them open.
+/// It keeps no right in the machine's own user namespace.
+fn pasta(command: &mut Command, pid: i32, ready: i32) -> Result<Vec<OwnedFd>> {
     command.args(["--foreground", "--quiet", "--ipv4-only", "--no-map-gw", "--mtu=65520"]);
     command.args(["--address=10.0.2.100", "--netmask=24", "--gateway=10.0.2.2"]);
     command.args(["--dns-forward=10.0.2.3", "--ns-ifname", TAP]);
     command.args(["-t", "none", "-u", "none", "-T", "none", "-U", "none"]);
     command.arg(format!("--pid=/proc/self/fd/{ready}")); // written when it is ready
-    command.arg(format!("--userns=/proc/{pid}/ns/user"));
-    command.arg(format!("--netns=/proc/{pid}/ns/net"));
+    if geteuid().is_root() {
+        command.arg("--runas=0");
+    }
+    let mut opened = Vec::new();
+    for (option, name) in [("--userns", "user"), ("--netns", "net")] {
+        let path = format!("/proc/{pid}/ns/{name}");
+        let namespace = open(path.as_str(), OFlag::O_RDONLY, Mode::empty()).context(path)?;
+        command.arg(format!("{option}=/proc/self/fd/{}", namespace.as_raw_fd()));
+        opened.push(namespace);
+    }
+    Ok(opened)
 }
 
-fn try_program(
-    program: &str,
-    ask: impl FnOnce(&mut Command, i32, i32),
-    pid: i32,
-) -> Result<Running> {
+fn try_program(program: &str, ask: Ask, pid: i32) -> Result<Running> {
     let (ready, end) = pipe2(OFlag::O_CLOEXEC).context("pipe2")?;
     fcntl(&end, FcntlArg::F_SETFD(FdFlag::empty())).context("fcntl F_SETFD")?;
     let mut command = Command::new(program);
-    ask(&mut command, pid, end.as_raw_fd());
+    let opened = ask(&mut command, pid, end.as_raw_fd())?;
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = match command.spawn() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => bail!("not installed"),
         child => child.context("start it")?,
     };
-    drop(end); // the program has it now
+    drop((end, opened)); // the program has them now
     let words = child.stderr.take().context("its standard error")?;
     let mut running = Running { child, words };
     match wait_until_ready(ready) {
