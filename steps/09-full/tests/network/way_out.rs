@@ -80,6 +80,14 @@ pub fn claims() -> Vec<Claim> {
             step.expect("settings and interfaces", network(step)?).equals(before)?;
             step.expect("programs", programs(step)?.len()).equals(1)
         }),
+        holds("no mount of the host is changed, though all are shared", |step| {
+            let shared = step.with_shared_mounts()?;
+            let _internet = with_tun(&shared)?;
+            let mounts = || shared.host().process().file("mountinfo");
+            let before = mounts()?;
+            shared.launch().flag("--internet").output(&["true"])?;
+            step.expect("the host's mounts", mounts()?).equals(before)
+        }),
         introduces("the program ends within two seconds of the launcher's SIGKILL", |step| {
             let _internet = with_tun(step)?;
             with_each_program(step, || {

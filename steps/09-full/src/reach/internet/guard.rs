@@ -7,10 +7,12 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::SigSet;
-use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
+use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, geteuid, setsid};
 
 use super::program::{self, Running};
 
@@ -46,10 +48,22 @@ fn detach(guard: &UnixStream) -> Result<()> {
     Ok(())
 }
 
+/// slirp4netns, for its sandbox, detaches the root of its mount table. What is shared with another
+/// table (mount_namespaces(7)) would go there as well: on most machines that is /sys/fs/cgroup and
+/// more. An ordinary user's goes in a user namespace, which can take nothing from the machine's.
+fn leave_mounts() -> Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    unshare(CloneFlags::CLONE_NEWNS).context("unshare CLONE_NEWNS")?;
+    let (none, flags) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+    mount(none, "/", none, flags, none).context("mount --make-rprivate /")
+}
+
 fn serve(mut launcher: UnixStream) -> Result<()> {
     let mut number = [0; 4];
     launcher.read_exact(&mut number)?; // or the launcher has ended
-    match program::start(i32::from_ne_bytes(number)) {
+    match leave_mounts().and_then(|()| program::start(i32::from_ne_bytes(number))) {
         Ok(mut program) => {
             launcher.write_all(&READY)?;
             let watched = watch(&launcher, &mut program);
