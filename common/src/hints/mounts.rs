@@ -44,6 +44,14 @@ pub const ROWS: &[Row] = &[
         "start it as an ordinary user, whose layers are not; or a newer kernel: `make vm KERNEL=6.1`",
     ),
     check!(
+        "overlay-layer",
+        [MountOverlay],
+        [EINVAL],
+        [],
+        "`findmnt -T /var/tmp -o FSTYPE`: a layer lies on ext4, xfs, btrfs or tmpfs, but not on another overlay, as \
+         in a container, or on NFS. `--overlay=DIR` puts it elsewhere",
+    ),
+    check!(
         "pivot-impossible",
         [PivotRoot],
         [EINVAL],

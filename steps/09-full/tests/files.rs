@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use harness::{HostPath, Identity, Output, Step, chapter, holds, skip};
+use harness::{HostPath, Identity, Output, Step, chapter, holds, skip, skip_without_layers};
 
 fn main() -> ExitCode {
     chapter("09-full", [layers(), volumes(), memory(), etc(), users(), images()].concat())
@@ -48,6 +48,7 @@ fn needs_overlay(step: &Step) -> Result<()> {
 fn layers() -> Vec<harness::Claim> {
     vec![
         holds("with --overlay the root filesystem stays as it is", |step| {
+            skip_without_layers()?;
             let rootfs = step.host().copy_of_rootfs()?;
             let output =
                 run_with(step, &rootfs, "--overlay", "echo x > /new && rm /etc/passwd && ls /")?;
@@ -110,6 +111,7 @@ fn volumes() -> Vec<harness::Claim> {
             step.expect("owner", owner).equals(step.host().user().0)
         }),
         holds("a missing DST is made in the layer, not on the disk", |step| {
+            skip_without_layers()?;
             needs_overlay(step)?;
             let (rootfs, directory) = (step.host().copy_of_rootfs()?, step.host().directory()?);
             directory.join("file").write("here")?;
@@ -215,6 +217,7 @@ fn users() -> Vec<harness::Claim> {
 
 /// An image of two layers, as `rootfs image` describes one.
 fn image(step: &Step) -> Result<HostPath> {
+    skip_without_layers()?;
     needs_overlay(step)?;
     let lower = step.host().copy_of_rootfs()?;
     let image = step.host().directory()?;

@@ -71,7 +71,7 @@ fn found() -> Vec<harness::Claim> {
             let (program, rootfs) = (beside(ENTER, "09-full"), step.host().copy_of_rootfs()?);
             let trees = rootfs.here.parent().context("no parent")?;
             fs::set_permissions(trees, Permissions::from_mode(0o755)).context("chmod")?; // that user has no other
-            let start = [&program, "--name", "web", rootfs.arg(), "sleep", "30"];
+            let start = [&program, "--name", "web", "--read-only", rootfs.arg(), "sleep", "30"];
             let mut theirs = step.on_host().spawn(&[other.as_slice(), &start].concat())?;
             wait_until("it runs", Duration::from_secs(5), || Ok(names(step)? == ["web"]))?;
             let entered = enter(step, &["true"])?;

@@ -81,6 +81,7 @@ pub fn provocations() -> Vec<Provocation> {
         ids::queues(),
         ids::ids(),
         mounts::mounts(),
+        mounts::overlays(),
         mounts::network(),
         cgroups::cgroups(),
         complete::complete(),

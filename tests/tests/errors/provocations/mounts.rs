@@ -4,6 +4,36 @@ use harness::Identity::{Root, User};
 
 use super::{Provocation, elsewhere, provoke, unexplained};
 
+pub fn overlays() -> Vec<Provocation> {
+    // Root needs the layer, because others can reach ROOTFS. An ordinary user with one id does not.
+    let each = |it: Provocation| [it.only(Root), it.only(User).code(0)];
+    let all = [
+        provoke(
+            "overlay-too-old",
+            "setarch --uname-2.6 inject-errno mount:3:6=EPERM -- 09-full --overlay $ONE $ROOTFS true",
+        )
+        .not(&["mounts-filtered", "overlay-idmapped-too-old"]),
+        provoke(
+            "mounts-filtered",
+            "inject-errno mount:3:6=EPERM -- 09-full --overlay $ONE $ROOTFS true",
+        )
+        .not(&["overlay-too-old"]),
+        provoke(
+            "overlay-idmapped-too-old",
+            "setarch --uname-2.6 inject-errno mount:3:6=EINVAL -- 09-full --overlay $ONE $ROOTFS true",
+        )
+        .not(&["overlay-too-old", "pivot-impossible", "overlay-layer"]),
+        provoke(
+            "overlay-layer",
+            "own 'mount -t tmpfs tmpfs /media; mkdir /media/lower /media/upper /media/work
+                mount -t overlay -o lowerdir=/media/lower,upperdir=/media/upper,workdir=/media/work overlay /var/tmp
+                chmod 1777 /var/tmp' 09-full --overlay $ONE $ROOTFS true",
+        )
+        .not(&["overlay-idmapped-too-old"]),
+    ];
+    all.into_iter().flat_map(each).collect()
+}
+
 pub fn mounts() -> Vec<Provocation> {
     vec![
         provoke("proc-covered", "own 'mount -t tmpfs none /proc/fs' 06-mount $ROOTFS true")
@@ -12,27 +42,6 @@ pub fn mounts() -> Vec<Provocation> {
         provoke("sys-covered", "own 'mount -t tmpfs none /sys/kernel' 07-net $ROOTFS true")
             .cured_by("own 'mount -t tmpfs none /sys/kernel' 06-mount $ROOTFS true")
             .not(&["proc-covered", "mounts-filtered"]),
-        provoke(
-            "overlay-too-old",
-            "setarch --uname-2.6 inject-errno mount:3:6=EPERM -- 09-full --overlay $ROOTFS true",
-        )
-        .code(0)
-        .not(&["mounts-filtered", "overlay-idmapped-too-old"]),
-        provoke(
-            "mounts-filtered",
-            "inject-errno mount:3:6=EPERM -- 09-full --overlay $ROOTFS true",
-        )
-        .code(0)
-        .not(&["overlay-too-old"]),
-        provoke(
-            "overlay-idmapped-too-old",
-            "setarch --uname-2.6 inject-errno mount:3:6=EINVAL -- 09-full --overlay $ROOTFS true",
-        )
-        .code(0)
-        .not(&["overlay-too-old", "pivot-impossible"]),
-        unexplained("inject-errno mount:3:6=EINVAL -- 09-full --overlay $ROOTFS true")
-            .code(0)
-            .not(&["overlay-idmapped-too-old"]),
         provoke("pivot-impossible", "inject-errno pivot_root=EINVAL -- 06-mount $ROOTFS true").not(&["id-not-mapped"]),
         provoke("filesystem-unknown", "inject-errno fsopen=ENODEV -- 06-mount $ROOTFS true"),
         provoke("mounts-limit", "inject-errno move_mount=ENOSPC -- 06-mount $ROOTFS true")
