@@ -20,7 +20,7 @@
 #   make ssh         log in to a container with ssh, run ps, pstree, top and ls there   [CMD=…]
 #   make rootfs      the root filesystem that the steps use                             [ADD="PROGRAM …"]
 #   make image       unpack an image, as from docker save, for step 09           FILE=IMAGE.tar [FLAT=1]
-#   make book        the book, in docs/book (mdbook is installed for that)   [OPEN=1]
+#   make book        the book, in docs/book (builds mdBook first: a minute)   [OPEN=1]
 #   make test        check every claim of every chapter on this machine
 #   make vm          the whole course in a machine that is thrown away                  [CMD=…] [KERNEL=6.12]
 #   make test-vm     the claims on other kernels, and on other layouts of cgroups       [KERNELS="6.1 6.12 5.10"]
@@ -165,9 +165,8 @@ test-vm: build
 	@KERNELS="$(KERNELS)" QUICK=$(QUICK) tests/vm/test.sh
 
 book: ready
-	@command -v mdbook >/dev/null || { echo "Installing mdbook; this takes some minutes, once." >&2; cargo install --quiet --locked mdbook@^0.5; }
 	@cargo build --quiet --package book --package practice
-	@mdbook $(if $(OPEN),serve --open,build) docs
+	@tools/mdbook build $(if $(OPEN),--open) docs
 
 # The doctor starts the steps, but a step that does not build must not keep it from its work.
 doctor: ready

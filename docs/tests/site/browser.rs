@@ -13,6 +13,12 @@ use crate::server;
 /// A page that loads all others in a frame, measures them, and posts what is wrong.
 const CHECK: &str = include_str!("check.html");
 
+/// The program that builds the book.
+pub const MDBOOK: &[&str] = &["mdbook"];
+
+/// One of these is enough.
+pub const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
 const OPTIONS: [&str; 11] = [
     "--headless",
     "--no-sandbox", // root has none
@@ -41,7 +47,7 @@ impl Drop for Browser {
 pub fn every_page() -> Result<()> {
     let place = tempfile::tempdir()?;
     let (book, log) = (place.path().join("book"), place.path().join("log"));
-    let built = Command::new("mdbook")
+    let built = Command::new(crate::find(MDBOOK)?)
         .args(["build", "docs", "--dest-dir"])
         .arg(&book)
         .current_dir(crate::top())
@@ -58,7 +64,7 @@ pub fn every_page() -> Result<()> {
     let check = CHECK.replace("PAGES", &serde_json::to_string(&names)?);
     let port = server::start(book, check, sender)?;
     let _browser = Browser(
-        Command::new("chromium")
+        Command::new(crate::find(CHROMIUM)?)
             .args(OPTIONS)
             .arg(format!("--user-data-dir={}", place.path().join("profile").display()))
             .arg(format!("http://127.0.0.1:{port}/check"))

@@ -8,7 +8,7 @@ mod server;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Trial};
 
 /// Fails with all that is wrong, a line each.
@@ -37,17 +37,21 @@ fn main() -> ExitCode {
 
 /// The program that a check needs and that is not here.
 fn missing(check: &str) -> Option<&'static str> {
-    let needed: &[&str] = match check {
-        "manual_pages_exist" => &["man"],
-        "pages_fit_in_a_browser" => &["mdbook", "chromium"],
+    let needed: &[&[&str]] = match check {
+        "manual_pages_exist" => &[&["man"]],
+        "pages_fit_in_a_browser" => &[browser::MDBOOK, browser::CHROMIUM],
         _ => &[],
     };
-    let absent = |program: &&&str| {
-        let mut found = Command::new("sh");
-        let found = quiet(found.args(["-c", &format!("command -v {program}")])).status();
-        !found.is_ok_and(|status| status.success())
-    };
-    needed.iter().find(absent).copied()
+    needed.iter().find(|names| find(names).is_err()).map(|names| names[0])
+}
+
+/// Where one of these programs is: in target/mdbook, as tools/mdbook builds it, or on the PATH.
+fn find(names: &[&str]) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = top().join("target/mdbook/bin");
+    let places: Vec<PathBuf> = [own].into_iter().chain(std::env::split_paths(&path)).collect();
+    let mut programs = names.iter().flat_map(|name| places.iter().map(move |it| it.join(name)));
+    programs.find(|it| it.is_file()).with_context(|| format!("no {}", names[0]))
 }
 
 fn quiet(command: &mut Command) -> &mut Command {

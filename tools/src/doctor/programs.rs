@@ -26,10 +26,7 @@ fn absent(program: &Program, packages: Option<Packages>) -> Finding {
         Need::Useful | Need::Target => Verdict::Limited,
     };
     let cure = packages.and_then(|packages| packages.install(program));
-    let cure = cure.unwrap_or_else(|| match name {
-        "mdbook" => "cargo install --locked mdbook".into(),
-        _ => format!("install {name} with this system's package manager"),
-    });
+    let cure = cure.unwrap_or_else(|| format!("install {name} with this system's package manager"));
     let because = format!("is not installed; used by: {}", program.used_by);
     Finding::bad(verdict, name, because, cure)
 }
