@@ -109,6 +109,21 @@ fn main() -> ExitCode {
                 wait_until("the group goes", Duration::from_secs(2), || Ok(!group.exists()))
             })
             .only(Identity::Root),
+            holds("a killed container does not need its quota to die", |step| {
+                let crowd = "for i in $(seq 400); do sleep 60 & done; echo all; wait";
+                let mut container = limited(step, "--cpus", "1")?.start(&["bash", "-c", crowd])?;
+                container.read_line()?;
+                let group = group(container.payload, "cpu")?;
+                // One millisecond in a hundred: a death takes a tenth of one.
+                for (file, value) in [("cpu.cfs_quota_us", "1000"), ("cpu.max", "1000 100000")] {
+                    if group.join(file).exists() {
+                        fs::write(group.join(file), value).context("lower the quota")?;
+                    }
+                }
+                container.kill_launcher()?;
+                wait_until("all of it is gone", Duration::from_secs(2), || Ok(!group.exists()))
+            })
+            .only(Identity::Root),
             holds("where clone3(2) is hidden the child enters its group itself", |step| {
                 let launch = limited(step, "--pids", "50")?.injecting(&["clone3=ENOSYS"]);
                 let container = launch.start(&["sleep", "30"])?;
