@@ -17,9 +17,9 @@ use nix::errno::Errno;
 use crate::child::Child;
 use crate::evidence::{Event, Expect, Log};
 use crate::host::{Host, HostPath, Identity, Needs, Setting};
-use crate::needs::skip_without_programs;
 use crate::paths::{self, STEPS};
 use crate::process::{Process, pidfd_open};
+use crate::programs::skip_without_programs;
 use crate::standstill;
 
 /// A step on a host, as one identity starts it.

@@ -32,8 +32,8 @@
 //! - **Experiments**: a [`Host`] stands in for the machine, in namespaces of its own (`host/keeper`)
 //!   and with root filesystems that may be written to (`host/trees`). [`Step::launch`] starts a step
 //!   on it (`launch`, `child`), and `standstill` notices when it hangs. `process` and `namespaces`
-//!   look at processes from outside, `needs` skips what this machine cannot do, and `paths` knows
-//!   where the built programs are.
+//!   look at processes from outside, `programs` and `kernel` skip what this machine lacks, and
+//!   `paths` knows where the built programs are.
 //! - **Attacks**: [`attacks`] lists them. Most are a few lines that the program `attacker` runs
 //!   inside; the others are staged from outside (`attacks/stage`): by a hostile image, an option, a
 //!   second user. `attacks/peers` starts other runtimes. `src/bin/attack.rs` prints the table for
@@ -61,12 +61,13 @@ mod claim;
 mod evidence;
 mod host;
 mod interrupt;
+mod kernel;
 mod launch;
 mod namespaces;
-mod needs;
 mod paths;
 mod print;
 mod process;
+mod programs;
 mod report;
 mod standstill;
 
@@ -78,9 +79,9 @@ pub use claim::{Claim, NOT_ROOT, about, chapter, holds, introduces, suite, test}
 pub use evidence::{Event, Expect, Observation, Refuted, Skip, skip};
 pub use host::{Host, HostPath, Identity, ORDINARY_USER};
 pub use launch::{Container, Launch, Launched, Output, Step};
-pub use needs::{skip_without_layers, skip_without_programs};
 pub use paths::{STEPS, rootfs};
 pub use print::{paint, restore_sigpipe};
 pub use process::{FileId, Mount, Process, processes_with_argument, wait_until};
+pub use programs::skip_without_programs;
 pub use report::{Before, ClaimReport, HOST, REPORT, Verdict};
 pub use standstill::Hangs;

@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 
-use crate::needs::skip_without_programs;
 use crate::paths;
 use crate::process::{Mount, Process, pidfd_open};
+use crate::programs::skip_without_programs;
 
 impl Process {
     /// The output of `command` in the namespaces of these kinds (`uts`, `net`, …) that this process

@@ -38,6 +38,7 @@ for program in diff git ldd make newgidmap newuidmap pasta slirp4netns ssh ssh-k
 done
 target/debug/rootfs --to "$tree" "${add[@]}" > /dev/null
 cp -r tests/vm/machine/. "$tree"
+mkdir -p "$tree/media" # experiments mount over it
 cp -r /etc/ld.so.conf* "$tree/etc" # where libraries are
 cp "$tree/usr/bin/busybox" "$tree/usr/local/bin/su" # of which init makes root's
 

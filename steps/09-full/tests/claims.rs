@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::{
-    Container, Identity, Launch, Outcome, Process, Step, about, chapter, holds, introduces, skip,
+    Container, Identity, Launch, Outcome, Process, Step, about, chapter, holds, introduces,
     wait_until,
 };
 use nix::errno::Errno;
@@ -63,14 +63,14 @@ fn ids() -> Vec<harness::Claim> {
         })
         .only(Identity::Root),
         holds("a file made by root inside is on the disk the caller's own", |step| {
-            needs_idmapped_mounts(step)?;
+            step.needs_idmapped_mounts()?;
             let rootfs = step.host().copy_of_rootfs()?;
             step.launch().rootfs(&rootfs).output(&["touch", "/made"])?;
             let owner = fs::metadata(rootfs.here.join("made")).context("/made")?.uid();
             step.expect("its owner", owner).equals(step.host().user().0)
         }),
         holds("root inside owns the root filesystem", |step| {
-            needs_idmapped_mounts(step)?;
+            step.needs_idmapped_mounts()?;
             let rootfs = step.host().copy_of_rootfs()?; // of root's, whoever built the common one
             let output = step.launch().rootfs(&rootfs).output(&["stat", "-c", "%u", "/etc"])?;
             step.expect("owner of /etc", output.line()).equals("0")
@@ -311,6 +311,11 @@ fn life() -> Vec<harness::Claim> {
             step.expect("the payload ends", ended.is_ok()).equals(true)?;
             step.expect("exit code", container.wait()?.code()).equals(9)
         }),
+        holds("a signal to process 1 from inside reaches the payload, SIGKILL does not", |step| {
+            let script = "kill -KILL 1 && trap 'exit 9' TERM && (kill -TERM 1) && \
+                          for i in $(seq 50); do sleep 0.1; done; exit 0";
+            step.expect("exit code", step.output(&["bash", "-c", script])?.code()).equals(9)
+        }),
         holds("the payload dies with its launcher, though its ids are others by then", |step| {
             // An ordinary user may have only one id.
             let user = if step.identity == Identity::Root { "1000:1000" } else { "0:0" };
@@ -368,17 +373,4 @@ fn descriptors(step: &Step, launch: Launch) -> Result<usize> {
     let mut container = launch.start(&["sh", "-c", "echo ready; sleep 30; :"])?;
     container.read_line()?;
     Ok(fs::read_dir(format!("/proc/{}/fd", container.payload.pid)).context("descriptors")?.count())
-}
-
-/// What is root's on the disk becomes the container's root's by mount_setattr(2), which came with
-/// Linux 5.12.
-fn needs_idmapped_mounts(step: &Step) -> Result<()> {
-    // SAFETY: the descriptor does not exist, so no structure is read.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0)
-    };
-    if step.identity == Identity::Root && Errno::result(answer) == Err(Errno::ENOSYS) {
-        return skip("this kernel has no idmapped mounts");
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use harness::{HostPath, Identity, Output, Step, chapter, holds, skip, skip_without_layers};
+use harness::{HostPath, Identity, Output, Step, chapter, holds};
 
 fn main() -> ExitCode {
     chapter("09-full", [layers(), volumes(), memory(), etc(), users(), images()].concat())
@@ -22,33 +22,14 @@ fn run(step: &Step, rootfs: &HostPath, options: &[(&str, &str)], script: &str) -
 /// An option that takes no value, or only with `=`, is written as one word.
 fn run_with(step: &Step, rootfs: &HostPath, word: &str, script: &str) -> Result<Output> {
     if word.starts_with("--overlay") {
-        needs_overlay(step)?;
+        step.needs_overlay()?;
     }
     step.launch().words(&[word]).rootfs(rootfs).attempt(&["sh", "-c", script])
-}
-
-/// Has the kernel mount one as a container's root would. Root's layers are idmapped besides, which
-/// the programs at hand cannot ask for.
-fn needs_overlay(step: &Step) -> Result<()> {
-    let script = "mount -t tmpfs none /mnt; cd /mnt; mkdir upper work lower all
-        mount -t overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work none all";
-    let words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script];
-    if step.on_host().attempt(&words)?.code() != 0 {
-        return skip("this kernel mounts no overlay in a user namespace (Linux 5.11)");
-    }
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("osrelease")?;
-    let mut numbers = release.split(|char: char| !char.is_ascii_digit()).map(str::parse::<u32>);
-    let version = (numbers.next().context("5")??, numbers.next().context("19")??);
-    if step.identity == Identity::Root && version < (5, 19) {
-        return skip("this kernel mounts no overlay of idmapped layers (Linux 5.19)");
-    }
-    Ok(())
 }
 
 fn layers() -> Vec<harness::Claim> {
     vec![
         holds("with --overlay the root filesystem stays as it is", |step| {
-            skip_without_layers()?;
             let rootfs = step.host().copy_of_rootfs()?;
             let output =
                 run_with(step, &rootfs, "--overlay", "echo x > /new && rm /etc/passwd && ls /")?;
@@ -66,7 +47,7 @@ fn layers() -> Vec<harness::Claim> {
             step.expect("var on the disk", rootfs.here.join("var").exists()).equals(true)
         }),
         holds("a layer stays while its container runs, whoever starts meanwhile", |step| {
-            needs_overlay(step)?;
+            step.needs_overlay()?;
             let (rootfs, shared) = (step.host().copy_of_rootfs()?, step.host().directory()?);
             let volume = format!("{}:/mnt", shared.arg());
             let launch = || step.launch().words(&["--overlay"]).option("--volume", &volume);
@@ -82,7 +63,7 @@ fn layers() -> Vec<harness::Claim> {
             step.expect("different roots", output.line()).equals("1")
         }),
         holds("where others can reach ROOTFS, no set-user-ID program is left there", |step| {
-            needs_overlay(step)?;
+            step.needs_overlay()?;
             let rootfs = step.host().copy_of_rootfs()?;
             let around = rootfs.here.parent().context("parent")?;
             let reachable = around
@@ -103,6 +84,7 @@ fn layers() -> Vec<harness::Claim> {
 fn volumes() -> Vec<harness::Claim> {
     vec![
         holds("what a volume's root makes belongs to the caller on the disk", |step| {
+            step.needs_idmapped_mounts()?;
             let directory = step.host().directory()?;
             let volume = format!("{}:/mnt", directory.arg());
             let rootfs = step.host().copy_of_rootfs()?;
@@ -111,8 +93,7 @@ fn volumes() -> Vec<harness::Claim> {
             step.expect("owner", owner).equals(step.host().user().0)
         }),
         holds("a missing DST is made in the layer, not on the disk", |step| {
-            skip_without_layers()?;
-            needs_overlay(step)?;
+            step.needs_overlay()?;
             let (rootfs, directory) = (step.host().copy_of_rootfs()?, step.host().directory()?);
             directory.join("file").write("here")?;
             let volume = format!("{}:/a/b/c", directory.arg());
@@ -217,8 +198,7 @@ fn users() -> Vec<harness::Claim> {
 
 /// An image of two layers, as `rootfs image` describes one.
 fn image(step: &Step) -> Result<HostPath> {
-    skip_without_layers()?;
-    needs_overlay(step)?;
+    step.needs_overlay()?;
     let lower = step.host().copy_of_rootfs()?;
     let image = step.host().directory()?;
     fs::create_dir_all(image.here.join("store/upper/srv")).context("mkdir")?;

@@ -58,6 +58,9 @@ pub fn become_payload(command: &[OsString]) -> Result<Infallible> {
     common::exec_keeping_path(command)
 }
 
+/// Waits for signals, and passes on what a process has sent, from outside or from inside: `kill 1`
+/// means the program that the container is for. tini and catatonit do the same. An orphan that
+/// signals its parent reaches the payload, too.
 fn serve(payload: Pid) -> Result<Infallible> {
     loop {
         let signal = next_signal()?;

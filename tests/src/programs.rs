@@ -1,12 +1,11 @@
-//! What experiments need of this machine: where it is missing, they are skipped.
+//! The programs of this machine that experiments run: without one, an experiment is skipped.
 
 use std::env;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use common::{PROGRAMS, Program};
-use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
 use crate::evidence::skip;
 
@@ -38,15 +37,5 @@ pub fn skip_without_programs(commands: &[impl AsRef<str>]) -> Result<()> {
     match words.find(|word| MISSING.contains(word)) {
         Some(program) => skip(format!("{program} is not installed: make deps")),
         None => Ok(()),
-    }
-}
-
-/// Skips an experiment in which step 09 needs a layer for what is written. It makes layers in
-/// /var/tmp; in most containers that lies on an overlay, on which the kernel takes no layer of
-/// another one (its Documentation/filesystems/overlayfs.rst).
-pub fn skip_without_layers() -> Result<()> {
-    match statfs("/var/tmp").context("statfs /var/tmp")?.filesystem_type() {
-        OVERLAYFS_SUPER_MAGIC => skip("/var/tmp lies on an overlay, so it can have no layers"),
-        _ => Ok(()),
     }
 }
