@@ -17,6 +17,10 @@ pub type Plain<'a> = Box<dyn Read + 'a>;
 /// Where a tar header contains `ustar`; every archive of this century does.
 const TAR_MAGIC: (usize, &[u8]) = (257, b"ustar");
 
+/// KiB that decompressing may take; a hostile file asks for 4 GiB. `xz -9` needs 65 MiB, and the
+/// library for zstd has a limit of 128 MiB itself.
+const XZ_MEMORY: u32 = 256 << 10;
+
 /// The first bytes of what is decompressed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
@@ -51,7 +55,7 @@ pub fn stream<'a>(mut stream: impl BufRead + 'a) -> Result<Plain<'a>> {
     Ok(match format {
         Format::Plain => Box::new(stream),
         Format::Gzip => Box::new(MultiGzDecoder::new(stream)),
-        Format::Xz => Box::new(XzReader::new(stream, true)),
+        Format::Xz => Box::new(Xz(XzReader::new_mem_limit(stream, true, XZ_MEMORY))),
         Format::Zstd => Box::new(Zstd::new(stream)),
     })
 }
@@ -70,6 +74,21 @@ pub fn format(head: &[u8]) -> Option<Format> {
             Some(Format::Plain)
         }
         _ => None,
+    }
+}
+
+/// An xz file, whose header says how much memory it takes.
+struct Xz<R: Read>(XzReader<R>);
+
+impl<R: Read> Read for Xz<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).map_err(|error| match error.kind() {
+            io::ErrorKind::OutOfMemory => {
+                let what = format!("decompressing it takes more than {} MiB", XZ_MEMORY >> 10);
+                io::Error::new(error.kind(), what)
+            }
+            _ => error,
+        })
     }
 }
 
@@ -147,6 +166,27 @@ mod tests {
     fn a_cut_zstd_file_is_an_error() {
         let bytes = FRAMES.concat();
         assert!(Zstd::new(&bytes[..bytes.len() - 2]).read_to_end(&mut Vec::new()).is_err());
+    }
+
+    /// `printf hello | xz -0 --check=crc32`, but with a dictionary of this size in the header.
+    fn xz(dictionary: u8, checksum: [u8; 4]) -> Vec<u8> {
+        let header = [b"\x02\x00\x21\x01".as_slice(), &[dictionary, 0, 0, 0], &checksum].concat();
+        let (begin, block) = (b"\xfd7zXZ\0\0\x01\x69\x22\xde\x36", b"\x01\0\x04hello\0\0\0\0");
+        let check = b"\x86\xa6\x10\x36";
+        let end = b"\0\x01\x19\x05\xbc\xe8\xec\xcb\x90\x42\x99\x0d\x01\0\0\0\0\x01YZ";
+        [begin.as_slice(), &header, block, check, end].concat()
+    }
+
+    #[test]
+    fn a_dictionary_has_a_size_that_fits_into_memory() {
+        let read = |file: Vec<u8>| {
+            let mut text = String::new();
+            stream(file.as_slice())?.read_to_string(&mut text)?;
+            anyhow::Ok(text)
+        };
+        assert_eq!(read(xz(12, [0x8f, 0x98, 0x41, 0x9c])).unwrap(), "hello");
+        let error = read(xz(40, [0xe6, 0xa0, 0x11, 0xb3])).unwrap_err();
+        assert_eq!(error.to_string(), "decompressing it takes more than 256 MiB");
     }
 
     #[test]
