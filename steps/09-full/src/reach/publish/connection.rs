@@ -40,15 +40,22 @@ impl Connection {
         // 40 ms (tcp(7), TCP_NODELAY).
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let _ = client.set_nonblocking(true);
+        // An urgent byte is passed on like others (RFC 6093).
+        let _ = setsockopt(&client, sockopt::OobInline, &true);
+        let _ = setsockopt(&server, sockopt::OobInline, &true);
         Connection { client: Side::new(client), server: Side::new(server), connected: false }
     }
 
     /// Notes what the kernel reported of one side.
     pub fn report(&mut self, of_server: bool, what: EpollFlags) {
         let side = if of_server { &mut self.server } else { &mut self.client };
-        let ends = EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
-        side.closing |= what.intersects(ends);
-        self.connected |= of_server && what.intersects(EpollFlags::EPOLLOUT | ends);
+        let special = EpollFlags::EPOLLRDHUP
+            | EpollFlags::EPOLLHUP
+            | EpollFlags::EPOLLERR
+            | EpollFlags::EPOLLPRI;
+        side.in_pieces |= what.intersects(special);
+        side.readable |= what.intersects(special | EpollFlags::EPOLLIN);
+        self.connected |= of_server && what.intersects(special | EpollFlags::EPOLLOUT);
     }
 
     /// Passes on what can be passed on.

@@ -1,8 +1,8 @@
 //! The forwarder's loop: one thread and one epoll(7) instance for all connections.
 //!
-//! Each socket of a connection is registered once, and reported when something changes (EPOLLET).
-//! So a message costs three system calls, however many connections there are: epoll_wait, read,
-//! write.
+//! Each socket of a connection is registered once, and reported when something changes (EPOLLET);
+//! only what has been reported is read. So a message costs a read, a write, and its share of an
+//! epoll_wait, however many connections there are.
 
 use std::collections::HashMap;
 use std::fs::File;

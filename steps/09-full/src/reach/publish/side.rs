@@ -10,8 +10,10 @@ const TURN: usize = 16;
 pub struct Side {
     /// Its socket.
     pub stream: TcpStream,
-    /// The kernel has reported that this side says no more, perhaps together with its last words.
-    pub closing: bool,
+    /// The kernel has reported words of this side, or its end, and not all have been read.
+    pub readable: bool,
+    /// One read may return less than there is: before the end, or before an urgent byte.
+    pub in_pieces: bool,
     /// This side hears no more: what the other one still says is thrown away.
     pub deaf: bool,
     /// What this side said and the other could not take yet.
@@ -24,8 +26,8 @@ pub struct Side {
 impl Side {
     /// A side that has said nothing yet.
     pub fn new(stream: TcpStream) -> Side {
-        let (closing, deaf, said_all, passed_on) = (false, false, false, false);
-        Side { stream, closing, deaf, rest: Vec::new(), said_all, passed_on }
+        let (readable, in_pieces, deaf, said_all, passed_on) = (false, false, false, false, false);
+        Side { stream, readable, in_pieces, deaf, rest: Vec::new(), said_all, passed_on }
     }
 
     /// Returns how much of it this side could take.
@@ -58,15 +60,14 @@ pub fn pass_on(from: &mut Side, to: &mut Side, buffer: &mut [u8]) -> Result<bool
             }
             return Ok(false);
         }
-        let Some(read) = done(from.stream.read(buffer))? else { return Ok(false) };
+        let read = if from.readable { done(from.stream.read(buffer))? } else { None };
+        // Less than was asked for is usually all there is. The kernel reports what comes later, but
+        // not again what it has reported already.
+        from.readable = read.is_some_and(|read| read == buffer.len() || from.in_pieces);
+        let Some(read) = read else { return Ok(false) };
         from.said_all = read == 0;
         let sent = to.hear(&buffer[..read]);
         from.rest.extend_from_slice(&buffer[sent..read]);
-        // Less than was asked for is all there is. The kernel reports what comes later, but not
-        // again what it has reported already.
-        if 0 < read && read < buffer.len() && !from.closing && from.rest.is_empty() {
-            return Ok(false);
-        }
     }
     Ok(true)
 }

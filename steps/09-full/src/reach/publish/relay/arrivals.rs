@@ -36,6 +36,7 @@ impl Relay<'_> {
         self.next += 2;
         let all = EpollFlags::EPOLLIN
             | EpollFlags::EPOLLOUT
+            | EpollFlags::EPOLLPRI
             | EpollFlags::EPOLLRDHUP
             | EpollFlags::EPOLLET;
         let add = |socket, key| self.epoll.add(socket, EpollEvent::new(all, key));

@@ -1,9 +1,11 @@
-use std::io::{Read, Write};
+use std::io::{Read, Write, copy};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::pipe;
 
 use super::super::{Cable, Listener, Port, Ports, Protocol};
@@ -97,6 +99,23 @@ fn an_answer_in_two_writes_comes_at_once() {
         .collect();
     times.sort();
     assert!(times[10] < Duration::from_millis(30), "median {:?}", times[10]); // it is 44 ms otherwise
+    drop(client);
+    forwarder.end();
+}
+
+#[test]
+fn what_follows_an_urgent_byte_is_not_left_behind() {
+    let echo = |mut client: TcpStream| drop(copy(&mut client.try_clone().unwrap(), &mut client));
+    let forwarder = Forwarder::new(Protocol::Tcp, server(echo));
+    let mut client = forwarder.client();
+    for _ in 0..20 {
+        client.write_all(b"abc").unwrap();
+        send(client.as_raw_fd(), b"!", MsgFlags::MSG_OOB).unwrap();
+        client.write_all(b"def").unwrap();
+        let mut heard = [0; 7];
+        client.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"abc!def");
+    }
     drop(client);
     forwarder.end();
 }
