@@ -33,6 +33,7 @@ bundle() { # for runc and crun: their default configuration, without a terminal
 add floor "$tmp/floor $rootfs /bin/true"
 [ "$(id -u)" != 0 ] || add floor-full "$tmp/floor-full $rootfs /bin/true" # takes root: its ids and its cable
 add 09-full "$bin/09-full $rootfs /bin/true"
+add "09-full --overlay" "$bin/09-full --overlay $rootfs /bin/true"
 [ "$(id -u)" != 0 ] || add "09-full + limits" "$bin/09-full --cpus 1 --memory 64M --pids 100 $rootfs /bin/true"
 add "09-full, seccomp off" "$bin/09-full --seccomp off $rootfs /bin/true"
 add 08-cgroup "$bin/08-cgroup $rootfs /bin/true"
