@@ -36,6 +36,7 @@ mod machine;
 mod origin;
 mod printable;
 mod programs;
+mod remove;
 mod retry;
 mod status;
 
@@ -46,6 +47,7 @@ pub use failure::{Failure, errno, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
 pub use printable::printable;
 pub use programs::{MANAGERS, Manager, Need, PROGRAMS, Program};
+pub use remove::remove_tree;
 pub use retry::retry;
 pub use status::{status_pipe, status_variable};
 

@@ -9,14 +9,13 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::Path;
 
 use anyhow::Result;
-use common::{Failure, printable};
-use nix::dir::{Dir, Type};
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::{Mode, fchmod, fstat};
+use common::{Failure, printable, remove_tree};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, fchmod};
 
 use crate::{mounts, owners};
 
@@ -43,74 +42,17 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Tries with the rights at hand, then with the modes changed, then with subordinate ids.
+/// Tries with the rights at hand, then with subordinate ids.
 fn attempts(path: &Path) -> io::Result<()> {
-    let denied = |done: &io::Result<()>| {
-        done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
-    };
-    let mut done = remove_all(path);
-    if denied(&done) {
-        open_directories(path);
-        done = remove_all(path);
-    }
-    if denied(&done) && owners::enter_namespace().unwrap_or(false) {
-        done = remove_all(path);
-    }
-    done
-}
-
-fn remove_all(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+    match remove_tree(path) {
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                && owners::enter_namespace().unwrap_or(false) =>
+        {
+            remove_tree(path)
+        }
         done => done,
     }
-}
-
-/// Gives the caller every right to the directories that are the caller's. What fails here fails
-/// again, in words, when it is removed.
-fn open_directories(path: &Path) {
-    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    if let Ok(dir) = open(path, flags, Mode::empty()) {
-        let _ = open_directory(&dir);
-    }
-}
-
-/// By descriptor: a container that still runs could put a link in the place of a directory.
-fn open_directory(dir: &OwnedFd) -> nix::Result<()> {
-    let mode = fstat(dir)?.st_mode;
-    if mode & 0o700 != 0o700 {
-        let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
-        let mode = Mode::from_bits_truncate(mode & 0o7777 | 0o700);
-        nix::sys::stat::fchmodat(
-            nix::fcntl::AT_FDCWD,
-            path.as_str(),
-            mode,
-            nix::sys::stat::FchmodatFlags::FollowSymlink,
-        )?;
-    }
-    let readable = openat(dir, ".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-    for name in subdirectories(readable)? {
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        if let Ok(below) = openat(dir, &name, flags, Mode::empty()) {
-            let _ = open_directory(&below);
-        }
-    }
-    Ok(())
-}
-
-fn subdirectories(dir: OwnedFd) -> nix::Result<Vec<PathBuf>> {
-    use std::os::unix::ffi::OsStrExt;
-    let mut names = Vec::new();
-    for entry in Dir::from_fd(dir)?.iter() {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        let may_be_directory = matches!(entry.file_type(), Some(Type::Directory) | None);
-        if may_be_directory && name != b"." && name != b".." {
-            names.push(Path::new(std::ffi::OsStr::from_bytes(name)).to_owned());
-        }
-    }
-    Ok(names)
 }
 
 fn first_line(error: &io::Error) -> String {
@@ -128,24 +70,4 @@ pub fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir(path)?;
     let dir = open(path, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     Ok(fchmod(dir.as_fd(), Mode::from_bits_truncate(mode))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn closed_directories_are_removed() -> Result<()> {
-        let dir = tempfile::tempdir()?;
-        let tree = dir.path().join("tree");
-        fs::create_dir_all(tree.join("a/b"))?;
-        fs::write(tree.join("a/b/c"), "")?;
-        for closed in ["a/b", "a", ""] {
-            fs::set_permissions(tree.join(closed), fs::Permissions::from_mode(0o000))?;
-        }
-        remove(&tree)?;
-        assert!(!tree.exists());
-        remove(&tree)
-    }
 }

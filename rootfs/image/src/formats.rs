@@ -54,9 +54,10 @@ pub fn find(source: &Source, wanted: &Wanted) -> Result<Image> {
 fn candidates(source: &Source) -> Result<Vec<Candidate>> {
     let (index, manifest) = (Path::new("index.json"), Path::new("manifest.json"));
     let mut found = Vec::new();
+    let mut left = MOST_ENTRIES;
     if source.has(index) {
         let index: ImageIndex = image::json(&source.read(index)?).context("index.json")?;
-        collect(source, &index, &[], 0, &mut found).context("index.json")?;
+        collect(source, &index, &[], &mut left, &mut found).context("index.json")?;
     } else if source.has(manifest) {
         let all: Vec<Saved> = image::json(&source.read(manifest)?).context("manifest.json")?;
         for saved in all {
@@ -73,23 +74,25 @@ fn candidates(source: &Source) -> Result<Vec<Candidate>> {
     }
 }
 
+/// More than the indexes of any archive have, all together. Ten that each name the next a thousand
+/// times would lead to more images than can be looked at.
+const MOST_ENTRIES: u32 = 1000;
+
 /// An index may lead to others: one for each image, one for the platforms of an image.
 fn collect(
     source: &Source,
     index: &ImageIndex,
     names: &[String],
-    depth: u32,
+    left: &mut u32,
     found: &mut Vec<Candidate>,
 ) -> Result<()> {
     for entry in index.manifests() {
+        *left = left.checked_sub(1).ok_or_else(|| broken("its indexes have too many entries"))?;
         let names = [names, &names_of(entry)].concat();
         match entry.media_type() {
             kind if is_index(kind) => {
-                if depth > 3 {
-                    return Err(broken("an index in an index in an index"));
-                }
                 let index = image::json(&read_blob(source, entry)?.1)?;
-                collect(source, &index, &names, depth + 1, found)?;
+                collect(source, &index, &names, left, found)?;
             }
             kind if is_manifest(kind) => found.extend(oci_candidate(source, entry, names)?),
             _ => {}

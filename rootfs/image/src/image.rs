@@ -30,7 +30,7 @@ pub struct Layer {
     pub diff_id: Digest,
 }
 
-/// More layers than overlayfs can stack, with one of ours below them.
+/// More layers than any image has.
 const MOST_LAYERS: usize = 499;
 
 impl Image {
@@ -41,10 +41,16 @@ impl Image {
     pub fn new(config: Vec<u8>, files: Vec<(PathBuf, Option<(Digest, u64)>)>) -> Result<Image> {
         let parsed = parse(&config)?;
         let diff_ids = parsed.rootfs().diff_ids();
-        if diff_ids.len() != files.len() || files.is_empty() || files.len() > MOST_LAYERS {
+        if diff_ids.len() != files.len() {
             let (named, found) = (diff_ids.len(), files.len());
             let what = format!("the configuration names {named} layers, and the image has {found}");
             return Err(broken(what));
+        }
+        if files.is_empty() || files.len() > MOST_LAYERS {
+            return Err(broken(format!(
+                "an image has 1 to {MOST_LAYERS} layers, not {}",
+                files.len()
+            )));
         }
         let layer = |(diff_id, (file, blob)): (&String, _)| {
             Ok(Layer { file, blob, diff_id: diff_id.parse().context("diff id of a layer")? })

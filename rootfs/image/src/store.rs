@@ -1,11 +1,12 @@
 //! Unpacks layers into the store, each once.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use common::{Operation, Tried, printable};
+use common::{Failure, Operation, Tried, printable};
 use rootfs::layers::Store;
 use rootfs::unpack::{Job, SetIds, Whiteouts, is_opaque};
 use rootfs::{decode, remove};
@@ -14,6 +15,9 @@ use crate::digest::{Digest, Hashing};
 use crate::image::{Image, Layer};
 use crate::progress::Progress;
 use crate::source::Source;
+
+/// As many layers as docker allows.
+const MOST: usize = 127;
 
 /// Digits of the diff id that a layer's name has: enough that nobody finds another layer with the
 /// same ones, and few enough that 127 names fit into the options of mount(2).
@@ -24,6 +28,7 @@ const DIGITS: usize = 24;
 /// # Errors
 /// A layer is damaged or hostile; what the kernel reports.
 pub fn unpack(store: &Store, source: &Source, image: &Image) -> Result<Vec<String>> {
+    refuse_too_many(image)?;
     let mut job = Summary::default();
     let mut names = vec![mount_points(store)?];
     for (number, layer) in (1..).zip(&image.layers) {
@@ -39,7 +44,18 @@ pub fn unpack(store: &Store, source: &Source, image: &Image) -> Result<Vec<Strin
     job.report();
     names.reverse();
     cut_below_opaque(store, &mut names)?;
+    keep_topmost(&mut names);
     Ok(names)
+}
+
+/// The names of all layers must fit into the options of mount(2).
+fn refuse_too_many(image: &Image) -> Result<()> {
+    let different = image.layers.iter().map(|layer| layer.diff_id.hex()).collect::<HashSet<_>>();
+    if different.len() <= MOST {
+        return Ok(());
+    }
+    let what = format!("the image has {} layers, and an overlay takes {MOST}", different.len());
+    Err(Failure::new(what).hint("one tree of all layers: `make image FLAT=1 FILE=…`").into())
 }
 
 /// What every layer left out, in one place.
@@ -143,6 +159,12 @@ fn cut_below_opaque(store: &Store, names: &mut Vec<String>) -> Result<()> {
             break;
         }
     }
-    names.dedup();
     Ok(())
+}
+
+/// overlayfs takes no directory twice (ELOOP). A layer that comes again hides and brings the same as
+/// it did further down, so that the topmost is enough.
+fn keep_topmost(names: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
 }

@@ -204,6 +204,39 @@ fn sixty_layers_fit_into_one_mount() {
     assert_eq!(String::from_utf8(done.stdout).unwrap().matches("./f").count(), 60);
 }
 
+#[test]
+fn a_layer_that_comes_again_is_stacked_once() {
+    let lab = Lab::new();
+    let (empty, one) = (tar([]), tar([file("etc/one", "1"), file("gone", "back")]));
+    let all = [base(), empty.clone(), one.clone(), upper(), empty, one];
+    lab.write("x.tar", &docker(&all));
+    let image = lab.unpack(&["x.tar"]);
+    assert_eq!(layers(&image).len(), 5, "four different ones, and the mount points");
+    let done = with_mounts(LIST, &image);
+    if !done.status.success() {
+        let words = stderr(&done);
+        assert!(!words.contains("symbolic links"), "{words}");
+        return skip("a layer that comes again", &words);
+    }
+    let overlay = String::from_utf8(done.stdout).unwrap();
+    assert!(overlay.contains("./gone f") && overlay.contains("./etc/one f"), "{overlay}");
+    let flat = lab.unpack(&["--flatten", "--name", "flat", "x.tar"]);
+    assert_eq!(read(flat.join("gone")), "back");
+}
+
+#[test]
+fn more_layers_than_mount_takes_become_one_tree() {
+    let lab = Lab::new();
+    let all: Vec<_> = (0..128).map(|number| tar([file(format!("f{number}"), "1")])).collect();
+    lab.write("x.tar", &docker(&all[..127]));
+    let options = read(lab.unpack(&["x.tar"]).join("layers")).len();
+    assert!(options < 4096 - 200, "{options} bytes for mount(2)");
+    let lab = Lab::new();
+    lab.write("x.tar", &docker(&all));
+    assert!(lab.refused(&["x.tar"]).contains("FLAT=1"));
+    assert!(lab.unpack(&["--flatten", "x.tar"]).join("f127").exists());
+}
+
 // ---- choices ----
 
 #[test]
@@ -314,6 +347,28 @@ fn archives_that_are_cut_off_are_refused() {
     }
 }
 
+/// Each index of the chain names the next one `times` times.
+fn chain(length: usize, times: usize) -> Vec<u8> {
+    let mut oci = Oci::of(&[base()], gzip);
+    for _ in 0..length {
+        let entries = vec![oci.index[0].clone(); times];
+        oci.index = vec![oci.an_index(&entries)];
+    }
+    oci.tar()
+}
+
+#[test]
+fn indexes_that_lead_to_indexes_come_to_an_end() {
+    let lab = Lab::new();
+    lab.write("x.tar", &chain(3, 5));
+    lab.unpack(&["x.tar"]);
+    for (length, times) in [(5, 200), (1500, 1), (1, 30_000)] {
+        let lab = Lab::new();
+        lab.write("x.tar", &chain(length, times));
+        assert!(lab.refused(&["x.tar"]).contains("too many entries"));
+    }
+}
+
 // ---- hostile layers ----
 
 /// An entry of PAX whose extended header has this text.
@@ -393,6 +448,24 @@ fn a_bomb_of_names_takes_no_memory() {
     layer.resize(64 << 20, b'a');
     lab.write("x.tar", &Oci::of(&[layer], gzip).tar());
     assert!(lab.refused(&["x.tar"]).contains("more than a megabyte"));
+}
+
+#[test]
+fn a_deep_tree_is_removed_with_few_open_files() {
+    let lab = Lab::new();
+    let deep = "d/".repeat(1900);
+    let layer = tar(pax("path", &format!("{deep}f"), file("short", "1")));
+    lab.write("good.tar", &docker(&[layer]));
+    let limited = |args: &[&str]| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\""]).arg(lab.path("debug/rootfs-image"));
+        shell.args(args).current_dir(lab.path("")).output().unwrap()
+    };
+    path(&limited(&["good.tar", "--name", "x"]));
+    lab.write("small.tar", &docker(&[base()]));
+    path(&limited(&["small.tar", "--name", "x"]));
+    let trees = |name: &String| name.starts_with("layers") && !name.contains("/.");
+    assert_eq!(lab.left().iter().filter(|name| trees(name)).count(), 2, "{:?}", lab.left());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -248,7 +248,7 @@ pub fn remove(parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
         // The standard library follows no link on its way down.
         Err(Errno::EISDIR | Errno::EPERM) => {
             let parent = format!("/proc/self/fd/{}", parent.as_raw_fd());
-            fs::remove_dir_all(Path::new(&parent).join(name))
+            common::remove_tree(&Path::new(&parent).join(name))
         }
         Err(errno) => Err(errno.into()),
     }

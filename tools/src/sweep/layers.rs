@@ -1,11 +1,12 @@
 //! Layers on which containers of step 09 wrote: `layer-XXXXXX` in this user's directory in /var/tmp.
 //! A launcher that lives holds a lock on its layer.
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use common::remove_tree;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open};
 use nix::sys::stat::Mode;
@@ -36,7 +37,7 @@ fn judge(layer: PathBuf) -> Found {
         Err(Errno::EWOULDBLOCK) => Found::left(what, "in use: its launcher holds it".into()),
         held => Found::goes(what, "its launcher is gone".into(), move || {
             let _held = held; // until it is gone
-            remove(&layer)
+            remove_tree(&layer).with_context(|| format!("remove {}", layer.display()))
         }),
     }
 }
@@ -45,10 +46,4 @@ fn lock(directory: &Path, how: FlockArg) -> nix::Result<Flock<File>> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = File::from(open(directory, flags, Mode::empty())?);
     Flock::lock(directory, how).map_err(|(_, errno)| errno)
-}
-
-/// The kernel leaves the overlay's `work/work` closed to everybody.
-fn remove(layer: &Path) -> Result<()> {
-    let _ = fs::set_permissions(layer.join("work/work"), Permissions::from_mode(0o700));
-    fs::remove_dir_all(layer).with_context(|| format!("remove {}", layer.display()))
 }

@@ -23,7 +23,7 @@ pub fn find(ours: &Ours) -> Result<Vec<Found>> {
             None => Found::goes(what, "a test was killed, and none is running".into(), move || {
                 let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
                 let gone =
-                    if directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                    if directory { common::remove_tree(&path) } else { fs::remove_file(&path) };
                 gone.with_context(|| format!("remove {}", path.display()))
             }),
         }

@@ -286,6 +286,13 @@ impl Oci {
         ));
     }
 
+    /// Adds an index of these entries, and returns an entry that names it.
+    pub fn an_index(&mut self, entries: &[String]) -> String {
+        let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
+        let blob = self.blob(text.into_bytes());
+        format!(r#"{{"mediaType":"application/vnd.oci.image.index.v1+json",{blob}}}"#)
+    }
+
     fn index(&self) -> String {
         format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, self.index.join(","))
     }

@@ -1,12 +1,13 @@
 //! A directory on disk for what a container writes, removed with the launcher, however that ends.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{PipeWriter, Read, pipe};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use common::remove_tree;
 use nix::sys::prctl;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getuid, setsid};
@@ -52,9 +53,9 @@ impl Scratch {
                 let _ = prctl::set_name(c"cleaner");
                 drop(writer);
                 wait_for_end(reader, &used);
-                remove(&path);
+                let _ = remove_tree(&path);
                 if base != usual {
-                    remove(&base);
+                    let _ = remove_tree(&base);
                 }
                 // SAFETY: ends the process without the launcher's exit handlers.
                 unsafe { libc::_exit(0) }
@@ -112,7 +113,7 @@ fn remove_stale(base: &Path) {
     let entries = fs::read_dir(base).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
         if lock(&path, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            remove(&path);
+            let _ = remove_tree(&path);
         }
     }
 }
@@ -123,21 +124,4 @@ fn wait_for_end(mut launcher: impl Read + AsRawFd, used: &File) {
     // SAFETY: closes descriptors that nothing here uses.
     unsafe { close_fds::close_open_fds(0, &kept) };
     let _ = launcher.read(&mut [0]);
-}
-
-/// Removes a directory with all in it. The container may have closed directories to their owner.
-fn remove(path: &Path) {
-    for _attempt in 0..2 {
-        if fs::remove_dir_all(path).is_ok() {
-            return;
-        }
-        open_up(path);
-    }
-}
-
-fn open_up(directory: &Path) {
-    let _ = fs::set_permissions(directory, Permissions::from_mode(0o700));
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir()));
-    directories.for_each(|entry| open_up(&entry.path()));
 }
