@@ -13,6 +13,9 @@ use super::Cable;
 /// After this time without a word a client is forgotten.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// So often they are looked through: each time costs more the more there are.
+const ROUND: Duration = Duration::from_secs(1);
+
 /// So many datagrams are passed on before others have their turn.
 const TURN: usize = 64;
 
@@ -22,6 +25,7 @@ pub struct Sessions {
     open: HashMap<u64, Session>,
     keys: HashMap<(u64, SocketAddr), u64>,
     last_key: u64,
+    last_round: Option<Instant>,
 }
 
 struct Session {
@@ -96,6 +100,10 @@ impl Sessions {
 
     /// Closes the sockets of those that have been silent for long.
     pub fn forget_idle(&mut self) {
+        if self.is_empty() || self.last_round.is_some_and(|round| round.elapsed() < ROUND) {
+            return;
+        }
+        self.last_round = Some(Instant::now());
         self.open.retain(|_, session| session.heard.elapsed() < IDLE);
         self.keys.retain(|_, key| self.open.contains_key(key));
     }

@@ -58,6 +58,23 @@ fn server(serve: impl Fn(TcpStream) + Send + 'static) -> u16 {
     port
 }
 
+/// Both ends of all connections are in this process.
+fn raise_limit() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+}
+
+/// How long `act` usually takes.
+fn median(mut act: impl FnMut()) -> Duration {
+    let mut times = [(); 21].map(|()| {
+        let begin = Instant::now();
+        act();
+        begin.elapsed()
+    });
+    times.sort();
+    times[10]
+}
+
 #[test]
 fn a_side_that_has_said_all_still_hears_the_other() {
     let echo = |mut client: TcpStream| {
@@ -89,16 +106,11 @@ fn an_answer_in_two_writes_comes_at_once() {
     let forwarder = Forwarder::new(Protocol::Tcp, server(answer));
     let mut client = forwarder.client();
     client.set_nodelay(true).unwrap();
-    let mut times: Vec<Duration> = (0..21)
-        .map(|_| {
-            let begin = Instant::now();
-            client.write_all(b"x").unwrap();
-            client.read_exact(&mut [0; 200]).unwrap();
-            begin.elapsed()
-        })
-        .collect();
-    times.sort();
-    assert!(times[10] < Duration::from_millis(30), "median {:?}", times[10]); // it is 44 ms otherwise
+    let time = median(|| {
+        client.write_all(b"x").unwrap();
+        client.read_exact(&mut [0; 200]).unwrap();
+    });
+    assert!(time < Duration::from_millis(30), "{time:?}"); // it is 44 ms otherwise
     drop(client);
     forwarder.end();
 }
@@ -158,8 +170,7 @@ fn where_nobody_listens_the_client_is_reset() {
 
 #[test]
 fn three_hundred_idle_connections_do_not_keep_another_waiting() {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap(); // both ends are here: four each
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    raise_limit();
     let port = server(|mut client| {
         thread::spawn(move || {
             while client.read_exact(&mut [0]).is_ok() && client.write_all(b"!").is_ok() {}
@@ -175,8 +186,8 @@ fn three_hundred_idle_connections_do_not_keep_another_waiting() {
     forwarder.end();
 }
 
-#[test]
-fn datagrams_go_there_and_back() {
+/// A forwarder to a server that returns each datagram.
+fn datagram_echo() -> Forwarder {
     let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let forwarder = Forwarder::new(Protocol::Udp, server.local_addr().unwrap().port());
     thread::spawn(move || {
@@ -185,12 +196,43 @@ fn datagrams_go_there_and_back() {
             server.send_to(&buffer[..length], from).unwrap();
         }
     });
+    forwarder
+}
+
+fn datagram_client(forwarder: &Forwarder) -> UdpSocket {
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client.connect(forwarder.address).unwrap(); // so it takes answers from there only
+    client
+}
+
+/// Sends a datagram, and expects it back.
+fn exchange(client: &UdpSocket, text: &[u8]) {
+    let mut heard = [0; 100];
+    client.send(text).unwrap();
+    let length = client.recv(&mut heard).unwrap();
+    assert_eq!(&heard[..length], text);
+}
+
+#[test]
+fn datagrams_go_there_and_back() {
+    let forwarder = datagram_echo();
     for text in [b"one", b"two"] {
-        let (client, mut heard) = (UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), [0; 100]);
-        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        client.send_to(text, forwarder.address).unwrap();
-        let (length, from) = client.recv_from(&mut heard).unwrap();
-        assert_eq!((&heard[..length], from), (text.as_slice(), forwarder.address));
+        exchange(&datagram_client(&forwarder), text);
     }
+    forwarder.end();
+}
+
+#[test]
+fn a_thousand_clients_that_sent_datagrams_do_not_slow_down_another() {
+    raise_limit();
+    let forwarder = datagram_echo();
+    let client = datagram_client(&forwarder);
+    let time = || median(|| exchange(&client, b"?"));
+    let alone = time();
+    let others: Vec<_> = (0..1000).map(|_| datagram_client(&forwarder)).collect();
+    others.iter().for_each(|other| exchange(other, b"!"));
+    let beside_them = time();
+    assert!(beside_them < alone * 5, "{alone:?} alone, {beside_them:?} beside them");
     forwarder.end();
 }
