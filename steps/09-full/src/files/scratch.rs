@@ -5,20 +5,20 @@ use std::io::{PipeWriter, Read, pipe};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process;
 
 use anyhow::{Context, Result, ensure};
 use common::remove_tree;
 use nix::sys::prctl;
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork, getuid, setsid};
+use nix::unistd::{ForkResult, fork, getuid, setsid};
 use rustix::fs::{FlockOperation, flock};
 
 /// The directory while it is used.
 pub struct Scratch {
     path: PathBuf,
-    /// The process that removes it when the last writing end of this pipe is closed.
-    cleaner: Pid,
-    pipe: Option<PipeWriter>,
+    /// A process removes it when the last writing end of this pipe is closed.
+    _pipe: PipeWriter,
+    launcher: u32,
 }
 
 /// Where each user's are. Nobody else may enter.
@@ -45,8 +45,8 @@ impl Scratch {
         let (reader, writer) = pipe().context("pipe")?;
         // SAFETY: this process has one thread, so that the child may do what it likes.
         match unsafe { fork() }.context("fork")? {
-            ForkResult::Parent { child } => {
-                Ok(Scratch { path, cleaner: child, pipe: Some(writer) })
+            ForkResult::Parent { .. } => {
+                Ok(Scratch { path, _pipe: writer, launcher: process::id() })
             }
             ForkResult::Child => {
                 let _ = setsid(); // Ctrl-C in the terminal is not for us
@@ -69,10 +69,13 @@ impl Scratch {
     }
 }
 
+/// The launcher removes it itself, because to hand that over and to wait takes longer. The cleaner
+/// finds nothing then, and ends.
 impl Drop for Scratch {
     fn drop(&mut self) {
-        drop(self.pipe.take());
-        let _ = waitpid(self.cleaner, None);
+        if self.launcher == process::id() {
+            let _ = remove_tree(&self.path);
+        }
     }
 }
 
