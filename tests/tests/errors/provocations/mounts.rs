@@ -12,7 +12,7 @@ pub fn overlays() -> Vec<Provocation> {
             "overlay-too-old",
             "setarch --uname-2.6 inject-errno mount:3:6=EPERM -- 09-full --overlay $ONE $ROOTFS true",
         )
-        .not(&["mounts-filtered", "overlay-idmapped-too-old"]),
+        .not(&["mounts-filtered"]),
         provoke(
             "mounts-filtered",
             "inject-errno mount:3:6=EPERM -- 09-full --overlay $ONE $ROOTFS true",
@@ -22,7 +22,7 @@ pub fn overlays() -> Vec<Provocation> {
             "overlay-idmapped-too-old",
             "setarch --uname-2.6 inject-errno mount:3:6=EINVAL -- 09-full --overlay $ONE $ROOTFS true",
         )
-        .not(&["overlay-too-old", "pivot-impossible", "overlay-layer"]),
+        .not(&["pivot-impossible", "overlay-layer"]),
         provoke(
             "overlay-layer",
             "own 'mount -t tmpfs tmpfs /media; mkdir /media/lower /media/upper /media/work
