@@ -2,7 +2,7 @@
 //! from the host to it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
@@ -131,6 +131,8 @@ pub fn play() -> ExitCode {
         let echo = UdpSocket::bind("0.0.0.0:7")?;
         thread::spawn(move || {
             for mut client in tcp.incoming().flatten() {
+                // To close it with something unread would reset it, and lose the answer.
+                let _ = client.read(&mut [0; 64]);
                 let _ = writeln!(client, "{BY_TCP}");
             }
         });
