@@ -1,6 +1,6 @@
 #!/bin/bash
 # bench.sh BIN ROOTFS: what a container costs to start and end, next to those of others, and as more of them run.
-# Whole commands with a payload that does nothing, in one run; absolute times mean little on a machine that is shared.
+# Whole commands with a payload that does nothing, in turns; absolute times mean little on a machine that is shared.
 set -euo pipefail
 unset RUST_BACKTRACE # with it a backtrace is taken of every error, also of those that are expected
 here=$(dirname "$0") bin=$(realpath "$1") rootfs=$(realpath "$2") runs=${RUNS:-200}
@@ -19,7 +19,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 compile() { cc -O2 -static -o "$tmp/$1" "$here/$1.c" 2> /dev/null || cc -O2 -o "$tmp/$1" "$here/$1.c"; }
-compile floor; compile floor-full
+compile floor; compile floor-full; compile turns
 
 names=() commands=()
 add() { # NAME COMMAND: taken where it runs here
@@ -48,17 +48,13 @@ fi
 [ "$(id -u)" != 0 ] || add podman "unshare -m -n podman --root $tmp/podman --runroot $tmp/podman2 --cgroup-manager=cgroupfs --runtime runc \
     run --rm --network=none --ulimit nofile=1024:1024 --ulimit nproc=4096:4096 --rootfs $rootfs /bin/true"
 
-echo; echo "as $(id -un), $runs runs of each; times in ms, memory in KiB"
-args=()
-for i in "${!names[@]}"; do args+=(-n "${names[$i]}" "${commands[$i]}"); done
-hyperfine --shell=bash --warmup 3 --runs "$runs" --export-csv "$tmp/times" "${args[@]}" > /dev/null 2>&1
+echo; echo "as $(id -un), $runs runs of each, in turns; times in ms, memory in KiB"
+"$tmp/turns" "$runs" "${commands[@]}" > "$tmp/times"
 rss() { command -v /usr/bin/time > /dev/null && bash -c "/usr/bin/time -f %M $1" 2>&1 > /dev/null | tail -n 1 || echo -; }
 printf '%-22s %8s %8s %8s %8s %9s\n' "" median min max "x floor" memory
-floor=$(awk -F, '$1 == "floor" { print $(NF-4) }' "$tmp/times")
 for i in "${!names[@]}"; do
-    awk -F, -v name="${names[$i]}" -v floor="$floor" -v rss="$(rss "${commands[$i]}")" \
-        '{ line = $0; gsub(/"[^"]*"/, "", line) } index($0, name ",") == 1 || index($0, "\"" name "\",") == 1 {
-            printf "%-22s %8.2f %8.2f %8.2f %8.2f %9s\n", name, $(NF-4) * 1000, $(NF-1) * 1000, $NF * 1000, $(NF-4) / floor, rss }' "$tmp/times"
+    awk -v line=$((i + 1)) -v name="${names[$i]}" -v rss="$(rss "${commands[$i]}")" \
+        'NR == 1 { floor = $1 } NR == line { printf "%-22s %8.2f %8.2f %8.2f %8.2f %9s\n", name, $1, $2, $3, $1 / floor, rss }' "$tmp/times"
 done
 
 # pivot_root(2) looks at every process of the machine, so that the floor rises, too.
