@@ -321,8 +321,8 @@ impl<'a> Launch<'a> {
     /// When the step itself fails, so that the payload did not run: that proves nothing.
     pub fn output(&self, command: &[&str]) -> Result<Output> {
         let output = self.attempt(command)?;
-        let told = output.stderr.to_lowercase().starts_with("error:");
-        let failed = self.container && told && matches!(output.code(), 2 | 125..=127);
+        let reported = output.stderr.to_lowercase().starts_with("error:");
+        let failed = self.container && reported && matches!(output.code(), 2 | 125..=127);
         ensure!(!failed, "{} failed: {}", self.step.name(), output.stderr.trim_end());
         Ok(output)
     }

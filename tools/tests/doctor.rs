@@ -424,9 +424,9 @@ fn complete(identity: Identity) -> Result<()> {
         let finding = finding(&report, "09", subject)?;
         let words = [&built("09-full"), option, rootfs.arg(), "/bin/true"];
         let output = attempt(launch, machine, &words)?;
-        let told =
+        let warned =
             output.stderr.lines().any(|it| it.starts_with("warning: ") && it.contains(subject));
-        let works = output.code() == 0 && !told;
+        let works = output.code() == 0 && !warned;
         ensure!(works == (finding["verdict"] == "OK"), "{}: {finding}", output.stderr);
         let text = finding.to_string();
         ensure!(text.contains(because) && text.contains(cure), "not {because}, {cure}: {text}");

@@ -285,9 +285,9 @@ fn groups() -> Result<()> {
         "in sight; groups=$(awk '$9 == \"cgroup\" && $NF ~ /pids/ || $9 == \"cgroup2\" { print $5 }' /proc/self/mountinfo | head -n 1)
          mine=$groups/sweep-test-$RANDOM; mkdir $mine
          mkdir elsewhere/groups; mount --bind $mine elsewhere/groups; mount -t tmpfs tmpfs /sys/fs/cgroup
-         trap 'rmdir elsewhere/groups/container-*; umount elsewhere/groups /sys/fs/cgroup; rmdir $mine' EXIT
+         trap 'rmdir elsewhere/groups/container-*; umount elsewhere/groups /sys/fs/cgroup; rmdir $mine && echo nothing is left' EXIT
          mount -t tmpfs tmpfs /var/tmp; cd elsewhere/groups; mkdir container-aaaaaa container-foo container-bbbbbb container-cccccc; cd ../..
-         flock elsewhere/groups/container-cccccc sleep 60 &
+         flock --no-fork elsewhere/groups/container-cccccc sleep 60 &
          sleep 60 & echo $! > elsewhere/groups/container-bbbbbb/cgroup.procs; sleep 0.2
          target/debug/sweep | sed \"s|$PWD/elsewhere/groups|MINE|; s/process $!/process ALIEN/\"
          ls elsewhere/groups | grep container | tr '\\n' ' '
@@ -302,7 +302,7 @@ fn groups() -> Result<()> {
             "cgroup MINE/container-cccccc: in use: its launcher holds it; left alone",
             "cgroup MINE/container-aaaaaa: its launcher is gone; removed",
             "Removed: 1. Still there: 0.",
-            "container-bbbbbb container-cccccc container-foo",
+            "container-bbbbbb container-cccccc container-foo nothing is left",
         ],
     )
     .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())

@@ -86,10 +86,10 @@ fn a_shell_inside_has_job_control() {
         assert!(session.shows("code=130") && session.runs("sleep"), "{}", session.shown);
         session.press(CTRL_Z);
         assert!(session.shows("Stopped"), "{}", session.shown);
-        let told = session.shown.matches("sleep 100").count();
+        let shown = session.shown.matches("sleep 100").count();
         session.press("fg\n");
         assert!(
-            session.until(|session| session.shown.matches("sleep 100").count() > told),
+            session.until(|session| session.shown.matches("sleep 100").count() > shown),
             "{}",
             session.shown
         );

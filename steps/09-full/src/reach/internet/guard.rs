@@ -48,7 +48,7 @@ fn detach(guard: &UnixStream) -> Result<()> {
     Ok(())
 }
 
-/// slirp4netns, for its sandbox, detaches the root of its mount table. What is shared with another
+/// slirp4netns detaches the root of its mount table to shut itself in. What is shared with another
 /// table (mount_namespaces(7)) would go there as well: on most machines that is /sys/fs/cgroup and
 /// more. An ordinary user's goes in a user namespace, which can take nothing from the machine's.
 fn leave_mounts() -> Result<()> {
