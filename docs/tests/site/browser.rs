@@ -68,6 +68,7 @@ pub fn every_page() -> Result<()> {
             .args(OPTIONS)
             .arg(format!("--user-data-dir={}", place.path().join("profile").display()))
             .arg(format!("http://127.0.0.1:{port}/check"))
+            .env("TMPDIR", place.path()) // it leaves a directory there
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
             .spawn()?,

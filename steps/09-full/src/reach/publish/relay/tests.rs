@@ -75,6 +75,16 @@ fn median(mut act: impl FnMut()) -> Duration {
     times[10]
 }
 
+/// The shortest time that `act` takes: other work on the machine can only lengthen it.
+fn shortest(mut act: impl FnMut()) -> Duration {
+    let times = (0..200).map(|_| {
+        let begin = Instant::now();
+        act();
+        begin.elapsed()
+    });
+    times.min().unwrap()
+}
+
 #[test]
 fn a_side_that_has_said_all_still_hears_the_other() {
     let echo = |mut client: TcpStream| {
@@ -228,7 +238,7 @@ fn a_thousand_clients_that_sent_datagrams_do_not_slow_down_another() {
     raise_limit();
     let forwarder = datagram_echo();
     let client = datagram_client(&forwarder);
-    let time = || median(|| exchange(&client, b"?"));
+    let time = || shortest(|| exchange(&client, b"?"));
     let alone = time();
     let others: Vec<_> = (0..1000).map(|_| datagram_client(&forwarder)).collect();
     others.iter().for_each(|other| exchange(other, b"!"));
