@@ -11,7 +11,8 @@
 //! | `"manual"` | a list of the manual's pages that the book names, and where |
 //!
 //! A picture is put into the page itself, so that it follows the theme, and each term of the
-//! glossary is linked where a page uses it first. `mdbook-course draw` makes the pictures from
+//! glossary is linked where a page uses it first. A table of long rows is marked, so that a narrow
+//! screen shows its cells below each other. `mdbook-course draw` makes the pictures from
 //! `docs/figures`.
 
 mod draw;
@@ -20,6 +21,7 @@ mod figure;
 mod glossary;
 mod manual;
 mod source;
+mod table;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -100,7 +102,7 @@ fn fill(
         }
         filled.push('\n');
     }
-    Ok(filled)
+    Ok(table::stack(&filled))
 }
 
 fn replace(src: &Path, link: &Link, pages: &[Page]) -> Result<String> {
