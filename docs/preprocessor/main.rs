@@ -12,7 +12,7 @@
 //!
 //! A picture is put into the page itself, so that it follows the theme, and each term of the
 //! glossary is linked where a page uses it first. A table of long rows is marked, so that a narrow
-//! screen shows its cells below each other. `mdbook-course draw` makes the pictures from
+//! screen shows its cells below each other, and options in the text are kept on one line. `mdbook-course draw` makes the pictures from
 //! `docs/figures`.
 
 mod draw;
@@ -22,6 +22,7 @@ mod glossary;
 mod manual;
 mod source;
 mod table;
+mod words;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -102,7 +103,7 @@ fn fill(
         }
         filled.push('\n');
     }
-    Ok(table::stack(&filled))
+    Ok(words::keep_whole(&table::stack(&filled)))
 }
 
 fn replace(src: &Path, link: &Link, pages: &[Page]) -> Result<String> {

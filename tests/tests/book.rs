@@ -239,10 +239,12 @@ impl Block {
             script += &format!("{}\nprintf '\\036\\n'\n", exchange.command.join("\n"));
         }
         let output = tempfile::NamedTempFile::new()?;
+        let registry = tempfile::tempdir()?; // its names are free, whatever else this user runs
         let status = Command::new("timeout")
             .args(["--kill-after=5", LIMIT, "sh", "-c", &script])
             .current_dir(top())
             .envs([("LC_ALL", "C.UTF-8"), ("RUST_BACKTRACE", "0"), ("COLUMNS", "100")])
+            .env("XDG_RUNTIME_DIR", registry.path())
             .env_remove("LD_LIBRARY_PATH") // cargo's
             .env_remove("MAKEFLAGS") // that of `make test`
             .env_remove("MAKELEVEL")

@@ -120,7 +120,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "memory-policy",
         "",
-        "says on which nodes memory is to lie: set_mempolicy(2)",
+        "chooses on which nodes memory lies: set_mempolicy(2)",
         FILTER,
         |_| {
             // SAFETY: the default policy has no nodes.

@@ -60,7 +60,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "file-handle",
         "shocker, 2014",
         "opens a file of the host by the number of its inode: open_by_handle_at(2) walks along no path",
-        "a user namespace: CAP_DAC_READ_SEARCH counts for the host's files no more",
+        "a user namespace: CAP_DAC_READ_SEARCH does not count for the host's files",
         by_handle,
     ),
     attack(

@@ -26,7 +26,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "drop-group",
         "CVE-2014-8989",
         "drops a group that files are denied to: setgroups(2)",
-        "setgroups is denied where one id is mapped, and of more ids none is such a group",
+        "setgroups is denied where one id is mapped; where more are mapped, such a group is not among them",
         |_| {
             if getgroups()?.is_empty() {
                 return nothing("there is none to drop");
@@ -88,7 +88,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "sysfs",
         "",
         "opens a setting of the kernel in /sys for writing",
-        "a user namespace, and a /sys for reading only",
+        "a user namespace, and a read-only /sys",
         |_| {
             sys()?;
             setting("/sys/kernel/rcu_expedited")

@@ -42,7 +42,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "a session keyring of its own",
         session_key,
     ),
-    attack("interrupts", "", "counts key strokes and packets in /proc/interrupts", MASK, |_| {
+    attack("interrupts", "", "counts keystrokes and packets in /proc/interrupts", MASK, |_| {
         content("/proc/interrupts")
     }),
     attack(

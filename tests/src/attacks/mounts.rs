@@ -62,7 +62,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "user-namespace-clone3",
         "CVE-2022-0185",
-        "the same with clone3(2), whose arguments a seccomp filter cannot see",
+        "becomes root in the same way by clone3(2), whose arguments a seccomp filter cannot see",
         "no user namespaces inside, by a limit of 0 or a filter that knows no clone3",
         clone3,
     ),

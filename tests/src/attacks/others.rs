@@ -18,7 +18,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     staged(
         "submount-read-only",
         "",
-        "writes to what is mounted below a volume that is for reading only",
+        "writes to what is mounted below a read-only volume",
         "the flags of a mount hold for what is mounted below it: mount_setattr(2) with AT_RECURSIVE",
         |stage| {
             let volume = volume_with_submount(stage)?;

@@ -54,7 +54,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "cgroup-write",
         "",
         "makes a control group of its own, without limits",
-        "a user namespace, and a cgroup tree for reading only",
+        "a user namespace, and a read-only cgroup tree",
         |_| group(),
     ),
 ];
