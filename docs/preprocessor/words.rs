@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// A longer word may be broken, because it may be wider than a telephone.
-const LONGEST: usize = 32;
+const LONGEST: usize = 24;
 
 /// The page with a `span` around each word with a hyphen in a piece of code that stands in running text. Links and headings
 /// stay as they are: their text is also an address.
