@@ -213,7 +213,7 @@ impl Table {
             text.push('\n');
         }
         for why in &self.absent {
-            write!(text, "\n{why}\n")?;
+            write!(text, "\nNot tried: {why}\n")?;
         }
         Ok(text + "\n")
     }
