@@ -15,9 +15,10 @@ use libtest_mimic::{Arguments, Trial};
 type Check = fn() -> Result<()>;
 
 fn main() -> ExitCode {
-    let checks: [(&str, Check); 7] = [
+    let checks: [(&str, Check); 8] = [
         ("links_and_anchors_lead_somewhere", pages::links),
         ("commands_are_run_or_say_why_not", pages::commands),
+        ("transcripts_of_two_readers_do_not_meet", pages::readers),
         ("terms_of_the_glossary_are_used", pages::terms),
         ("manual_pages_exist", pages::manual),
         ("exam_answers_are_in_their_sections", pages::exam),

@@ -131,6 +131,42 @@ pub fn commands() -> Result<()> {
     report(wrong)
 }
 
+/// What a transcript must not ask for, because another reader's may do so at the same time: a process
+/// by its name, a key or a port that is always the same. Ports in a network made for the block may be.
+const SHARED: [(&str, &str); 6] = [
+    ("pkill ", ""),
+    ("killall ", ""),
+    ("pgrep ", "-P $!|--parent $!"),
+    ("debug/queue send ", "$key"),
+    ("debug/server ", "$port"),
+    ("--publish ", "$port|127.0.0.1:$port"),
+];
+
+/// Transcripts of two readers on one machine do not meet.
+pub fn readers() -> Result<()> {
+    let mut wrong = Vec::new();
+    for (path, text) in pages()? {
+        for (start, block) in text.match_indices("```console").map(|(at, _)| (at, &text[at + 10..]))
+        {
+            let block = block.split("\n```").next().unwrap_or("");
+            let own = block.contains("unshare --user --map-root-user --net");
+            let commands = block.lines().filter(|line| line.starts_with(['$', '>']));
+            for command in commands.filter(|_| !own) {
+                for (what, allowed) in SHARED {
+                    let meets = command.split(what).skip(1).any(|rest| {
+                        !allowed.split('|').any(|it| !it.is_empty() && rest.starts_with(it))
+                    });
+                    if meets {
+                        let number = text[..start].lines().count();
+                        wrong.push(format!("{}: {what}: {command}", name(&path, number)));
+                    }
+                }
+            }
+        }
+    }
+    report(wrong)
+}
+
 /// A term that no page uses is linked nowhere.
 pub fn terms() -> Result<()> {
     let pages = pages()?;
