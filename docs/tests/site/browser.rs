@@ -19,6 +19,9 @@ pub const MDBOOK: &[&str] = &["mdbook"];
 /// One of these is enough.
 pub const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
+/// All pages take 40 seconds; on a busy machine, five minutes were not enough.
+const LIMIT: Duration = Duration::from_secs(900);
+
 const OPTIONS: [&str; 11] = [
     "--headless",
     "--no-sandbox", // root has none
@@ -73,7 +76,7 @@ pub fn every_page() -> Result<()> {
             .stderr(File::create(&log)?)
             .spawn()?,
     );
-    let report = reports.recv_timeout(Duration::from_secs(300)).context("the browser is silent")?;
+    let report = reports.recv_timeout(LIMIT).context("the browser is silent")?;
     let log = fs::read_to_string(&log)?;
     // Time and process number come first, and what was reported last.
     let errors = log.lines().filter_map(|line| Some(line.split_once(":CONSOLE")?.1));
