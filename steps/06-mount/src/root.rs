@@ -101,10 +101,17 @@ impl Root {
     /// # Errors
     /// As [`Root::resolve`]; ENOTDIR for a file on a directory and the reverse.
     pub fn place(&self, mount: OwnedFd, path: &str) -> Result<()> {
-        let target = self.resolve(path)?;
+        self.place_on(&self.resolve(path)?, mount, path)
+    }
+
+    /// The same on `target`, which was found by `path`.
+    ///
+    /// # Errors
+    /// ENOTDIR for a file on a directory and the reverse.
+    pub fn place_on(&self, target: &OwnedFd, mount: OwnedFd, path: &str) -> Result<()> {
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        move_mount(&mount, "", &target, "", flags)
+        move_mount(&mount, "", target, "", flags)
             .tried(Operation::Bind, format_args!("attach to /{path}"))?;
         self.mounts.borrow_mut().push((path.to_owned(), mount));
         Ok(())

@@ -12,7 +12,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::prefix::PrefixMessage;
 use netlink_packet_route::route::{
@@ -75,7 +75,9 @@ impl Netlink {
     /// Returns whether `ip link show NAME` has the flag RUNNING (netdevice(7)): not only is it up,
     /// the kernel also knows that the other end is.
     pub fn is_running(&self, name: &str) -> Result<bool> {
-        match self.request(RouteNetlinkMessage::GetLink(link(name)), 0) {
+        let mut query = link(name);
+        query.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        match self.request(RouteNetlinkMessage::GetLink(query), 0) {
             Ok(Some(RouteNetlinkMessage::NewLink(link))) => {
                 Ok(link.header.flags.contains(LinkFlags::Running))
             }

@@ -3,8 +3,7 @@
 use anyhow::{Context, Result};
 use mnt::Root;
 use nix::sys::stat::{Mode, mkdirat};
-use procfs::ProcessCGroup;
-use procfs::process::Process;
+use procfs::{FromRead, ProcessCGroup, ProcessCGroups};
 use rustix::mount::MountAttrFlags;
 
 use crate::Group;
@@ -18,7 +17,7 @@ impl Group {
     /// in which the container has a group of its own; the others would show the groups of others.
     pub fn mount_view(&self, root: &Root) -> Result<()> {
         let read_only = mnt::INERT | MountAttrFlags::MOUNT_ATTR_RDONLY;
-        let groups = Process::myself().and_then(|own| own.cgroups());
+        let groups = ProcessCGroups::from_file("/proc/self/cgroup");
         let groups = groups.context("read /proc/self/cgroup")?.0;
         if groups.iter().all(|group| group.hierarchy == 0) {
             return root.mount("cgroup2", PLACE, read_only, &[]);

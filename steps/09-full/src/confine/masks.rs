@@ -94,10 +94,11 @@ fn hide_all(root: &Root) -> Result<()> {
         let Some(file) = find(root, path)? else { continue };
         let mode = fstat(&file).with_context(|| format!("stat /{path}"))?.st_mode;
         if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR {
-            directories.push(path);
+            directories.push((path, file));
         } else {
             let null = mnt::copy_mount(CWD, "/dev/null");
-            root.place(null.tried(Operation::Bind, format_args!("hide /{path}"))?, path)?;
+            let null = null.tried(Operation::Bind, format_args!("hide /{path}"))?;
+            root.place_on(&file, null, path)?;
         }
     }
     let Some((first, others)) = directories.split_first() else { return Ok(()) };
@@ -105,10 +106,11 @@ fn hide_all(root: &Root) -> Result<()> {
     // attached nowhere costs a millisecond.
     let empty = empty_directory()?;
     let attached = empty.try_clone().context("dup")?;
-    root.place(empty, first)?;
-    for path in others {
+    root.place_on(&first.1, empty, first.0)?;
+    for (path, directory) in others {
         let copy = mnt::copy_mount(&attached, "");
-        root.place(copy.tried(Operation::Bind, format_args!("hide /{path}"))?, path)?;
+        let copy = copy.tried(Operation::Bind, format_args!("hide /{path}"))?;
+        root.place_on(directory, copy, path)?;
     }
     Ok(())
 }
@@ -120,12 +122,12 @@ fn make_read_only(root: &Root, path: &str) -> Result<()> {
         Err(Errno::ENOSYS) => {
             // before Linux 5.12: when it is in the mount table
             let attached = copy.try_clone().context("dup")?;
-            root.place(copy, path)?;
+            root.place_on(&file, copy, path)?;
             remount_read_only(&attached, path)
         }
         result => {
             result.tried(Operation::ChangeMount, format_args!("restrict /{path}"))?;
-            root.place(copy, path)
+            root.place_on(&file, copy, path)
         }
     }
 }

@@ -4,7 +4,8 @@ use std::slice;
 
 use anyhow::{Context, Result};
 use nix::sys::prctl;
-use procfs::process::Process;
+use procfs::FromRead;
+use procfs::process::Stat;
 
 /// Where the kernel finds the command line of this process and of its children.
 pub struct Title {
@@ -15,7 +16,7 @@ pub struct Title {
 impl Title {
     /// Finds it, while /proc is the host's (proc_pid_stat(5)).
     pub fn find() -> Result<Title> {
-        let stat = Process::myself().and_then(|own| own.stat()).context("read /proc/self/stat")?;
+        let stat = Stat::from_file("/proc/self/stat").context("read /proc/self/stat")?;
         let (start, end) = (stat.arg_start.unwrap_or(0), stat.arg_end.unwrap_or(0));
         Ok(Title { start, end })
     }

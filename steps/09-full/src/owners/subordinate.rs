@@ -47,7 +47,8 @@ pub fn choose(options: &Options) -> Result<Ids> {
 
 /// Whether this process can give those ids away.
 pub fn are_mapped_here(ids: &Ids) -> bool {
-    ids.uids.iter().chain(&ids.gids).all(is_mapped_here)
+    let table = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    ids.uids.iter().chain(&ids.gids).all(|map| contains(&table, map))
 }
 
 /// An ordinary user goes on in a user namespace that has these ids, each standing for itself, and
@@ -118,9 +119,9 @@ fn is_powerless() -> bool {
     traced || prctl::get_no_new_privs().unwrap_or(false)
 }
 
-/// Whether this process can give those ids away: in another container root may have only a few.
-fn is_mapped_here(map: &IdMap) -> bool {
-    let table = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+/// Whether the ids outside are among those of this table: in another container root may have only a
+/// few.
+fn contains(table: &str, map: &IdMap) -> bool {
     table.lines().any(|line| {
         let numbers: Vec<u64> = line.split_whitespace().filter_map(|it| it.parse().ok()).collect();
         let end = u64::from(map.outside) + u64::from(map.count);

@@ -40,11 +40,11 @@ pub struct Name {
 pub fn take(options: &Options, rootfs: &Path) -> Result<Name> {
     let registry = Registry::own()?;
     let lock = registry.lock()?;
-    registry.remove_stale(None);
     let name = match &options.name {
         Some(name) => ensure_free(&registry, name)?,
         None => default_name(&registry),
     };
+    registry.remove(&name); // of a launcher that was killed
     registry.forget(&name);
     let entry = Entry { rootfs: rootfs.display().to_string(), ..Entry::default() };
     let held = vec![registry.write(&name, &entry)?];
@@ -54,12 +54,15 @@ pub fn take(options: &Options, rootfs: &Path) -> Result<Name> {
 }
 
 impl Name {
-    /// Writes down how the container is reached.
+    /// Writes down how the container is reached, and removes what killed launchers left: the
+    /// container is busy with itself meanwhile.
     pub fn record(&self, address: Ipv4Addr, ports: &Ports) -> Result<()> {
         let mut entry = self.entry.borrow_mut();
         (entry.address, entry.ports) = (Some(address), ports.list());
         let _lock = self.registry.lock()?;
-        self.write(&entry)
+        self.write(&entry)?;
+        self.registry.remove_stale(&self.name);
+        Ok(())
     }
 
     /// Writes down the container's network; the caller has the registry's lock.
@@ -77,7 +80,6 @@ impl Name {
     /// Writes down the names of its network's members for each of them.
     pub(super) fn announce(&self) -> Result<()> {
         let _lock = self.registry.lock()?;
-        self.registry.remove_stale(Some(&self.name));
         let own = (self.name.clone(), self.entry.borrow().address);
         self.update_neighbours(Some(own));
         Ok(())
@@ -118,7 +120,7 @@ fn default_name(registry: &Registry) -> String {
         1 => format!("container-{}", process::id()),
         _ => format!("container-{}-{n}", process::id()),
     };
-    let free = |name: &String| registry.holder(name).is_none();
+    let free = |name: &String| matches!(registry.holder(name), None | Some(Holder::Nobody));
     (1..).map(name).find(free).expect("there are more numbers than processes")
 }
 

@@ -81,9 +81,8 @@ impl Registry {
 
     /// Removes what killed launchers left, which is all that nobody holds but our own entry: of that
     /// the kernel does not say so. The caller has the registry's lock.
-    pub fn remove_stale(&self, own: Option<&str>) {
-        let stale =
-            |name: &String| own != Some(name) && matches!(self.holder(name), Some(Holder::Nobody));
+    pub fn remove_stale(&self, own: &str) {
+        let stale = |name: &String| name != own && self.holder(name) == Some(Holder::Nobody);
         self.names().filter(stale).for_each(|name| self.remove(&name));
     }
 

@@ -78,7 +78,8 @@ pub fn ranges(abi: &Abi, table: &Table) -> Vec<Range> {
     ranges
 }
 
-/// All tables as one. What comes with a capability is looked up last.
+/// All tables as one, which is made large enough at once. What comes with a capability is looked up
+/// last.
 pub fn table(kept: &CapsHashSet) -> Table {
     let all = |groups: &'static [&str], verdict| groups.iter().map(move |names| (*names, verdict));
     let groups = all(ALLOWED, Verdict::Allow)
@@ -86,11 +87,11 @@ pub fn table(kept: &CapsHashSet) -> Table {
         .chain(all(ABSENT, UNKNOWN));
     let groups = groups.chain(CHECKED.iter().map(|rule| (rule.calls, Verdict::Check(rule))));
     let groups = groups.chain(granted::calls(kept).map(|names| (names, Verdict::Allow)));
-    groups
-        .flat_map(|(names, verdict)| {
-            names.split_ascii_whitespace().map(move |name| (name, verdict))
-        })
-        .collect()
+    let mut table = Table::with_capacity_and_hasher(NUMBERS as usize / 2, Default::default());
+    for (names, verdict) in groups {
+        table.extend(names.split_ascii_whitespace().map(|name| (name, verdict)));
+    }
+    table
 }
 
 /// A program, and where in it each verdict already stands.
