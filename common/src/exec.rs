@@ -42,8 +42,8 @@ fn exec_with_path(command: &[OsString], path: &OsStr) -> Result<Infallible> {
     // SAFETY: SIG_DFL runs no code of ours. Rust's runtime ignores SIGPIPE, and the payload would
     // inherit that: `yes | head` would not end quietly.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.context("signal SIGPIPE")?;
-    let shell = [default_shell(path)];
-    let command = if command.is_empty() { &shell } else { command };
+    let shell = command.is_empty().then(|| default_shell(path));
+    let command = shell.as_ref().map_or(command, std::slice::from_ref);
     let argv = command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
     let envp = environment(path)?;
     status::starting();

@@ -62,7 +62,10 @@ impl Job {
     /// A shell in the container took the terminal for its own process group. It could not give the
     /// terminal back, because a group outside has no number inside: tcgetpgrp(3) returns 0 there.
     fn take_terminal_back(&self) {
-        let Some((tty, group)) = terminal().zip(self.foreground) else { return };
+        let Some((group, tty)) = self.foreground.and_then(|group| Some((group, terminal()?)))
+        else {
+            return;
+        };
         let gone = |group| killpg(group, None) == Err(Errno::ESRCH);
         if tcgetpgrp(&tty).is_ok_and(|now| now != getpgrp() && gone(now)) {
             let _ = tcsetpgrp(&tty, group); // allowed in the background because SIGTTOU is blocked

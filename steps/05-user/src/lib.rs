@@ -1,7 +1,8 @@
 //! User namespace: ids inside stand for other ids outside, and capabilities count only inside.
 
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
@@ -87,9 +88,10 @@ pub fn become_root(ids: &Ids) -> Result<()> {
 fn ensure_own_proc() -> Result<()> {
     // NSpid has our number in each PID namespace from the one that this /proc shows down to our
     // own (proc(5)): a single number where they are the same.
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    if numbers.is_some_and(|numbers| numbers.split_whitespace().count() == 1) {
+    let status = File::open("/proc/self/status").map(BufReader::new);
+    let mut lines = status.into_iter().flat_map(BufRead::lines).map_while(Result::ok);
+    let numbers = lines.find(|line| line.starts_with("NSpid:"));
+    if numbers.is_some_and(|numbers| numbers.split_whitespace().skip(1).count() == 1) {
         return Ok(());
     }
     let what = "cannot map ids: /proc shows another PID namespace than that of this process";

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use common::{Operation, Tried};
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::Mode;
@@ -131,13 +132,27 @@ impl Root {
     /// # Errors
     /// As [`Root::resolve`].
     pub fn open(&self, path: &str, flags: OFlag) -> Result<OwnedFd> {
+        self.look_up(path, flags)
+            .tried(Operation::OpenMountPoint, format_args!("mount point /{path}"))
+    }
+
+    /// Finds `path` as [`Root::resolve`] does; None where there is nothing.
+    pub fn find(&self, path: &str) -> Result<Option<OwnedFd>> {
+        match self.look_up(path, OFlag::O_PATH) {
+            Err(Errno::ENOENT) => Ok(None),
+            result => result
+                .map(Some)
+                .tried(Operation::OpenMountPoint, format_args!("mount point /{path}")),
+        }
+    }
+
+    fn look_up(&self, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
         let mounts = self.mounts.borrow();
         let above = mounts.iter().rev().find_map(|(at, mount)| Some((mount, below(path, at)?)));
         let (directory, rest) = above.unwrap_or((&self.tree, path));
         let inside = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(inside);
         common::retry(|| openat2(directory, rest, how))
-            .tried(Operation::OpenMountPoint, format_args!("mount point /{path}"))
     }
 }
 

@@ -91,7 +91,7 @@ fn empty_directory() -> Result<OwnedFd> {
 fn hide_all(root: &Root) -> Result<()> {
     let mut directories = Vec::new();
     for path in HIDDEN {
-        let Some(file) = find(root, path)? else { continue };
+        let Some(file) = root.find(path)? else { continue };
         let mode = fstat(&file).with_context(|| format!("stat /{path}"))?.st_mode;
         if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR {
             directories.push((path, file));
@@ -116,7 +116,7 @@ fn hide_all(root: &Root) -> Result<()> {
 }
 
 fn make_read_only(root: &Root, path: &str) -> Result<()> {
-    let Some(file) = find(root, path)? else { return Ok(()) };
+    let Some(file) = root.find(path)? else { return Ok(()) };
     let copy = mnt::copy_mount(&file, "").tried(Operation::Bind, format_args!("bind /{path}"))?;
     match mount_setattr::set(&copy, libc::MOUNT_ATTR_RDONLY) {
         Err(Errno::ENOSYS) => {
@@ -138,11 +138,4 @@ fn remount_read_only(file: &OwnedFd, path: &str) -> Result<()> {
     let none: Option<&str> = None;
     mount(none, &*name, none, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags, none)
         .tried(Operation::ChangeMount, format_args!("restrict /{path}"))
-}
-
-fn find(root: &Root, path: &str) -> Result<Option<OwnedFd>> {
-    match root.resolve(path) {
-        Err(error) if is(&error, &[Errno::ENOENT]) => Ok(None),
-        result => result.map(Some),
-    }
 }

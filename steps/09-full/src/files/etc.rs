@@ -58,7 +58,7 @@ impl Etc<'_> {
 /// mount that ends up attached nowhere costs a millisecond when it is let go of, so there is none
 /// where it could not be placed.
 fn write(root: &Root, path: &str, content: &str, make_missing: bool) -> Result<bool> {
-    if !make_missing && is_missing(root, path)? {
+    if !make_missing && root.find(path)?.is_none() {
         return Ok(false);
     }
     let (dev, name) = (root.resolve("dev")?, path.rsplit('/').next().unwrap_or(path));
@@ -82,7 +82,8 @@ fn place(
     read_only: bool,
 ) -> Result<bool> {
     // It may be a link to a directory that the image does not have.
-    if is_missing(root, path)? && (!make_missing || mount_point::make(root, path, &mount).is_err())
+    if root.find(path)?.is_none()
+        && (!make_missing || mount_point::make(root, path, &mount).is_err())
     {
         return Ok(false);
     }
@@ -102,11 +103,4 @@ fn place(
         }
     }
     Ok(true)
-}
-
-fn is_missing(root: &Root, path: &str) -> Result<bool> {
-    match root.resolve(path) {
-        Err(error) if common::errno(&error) == Some(Errno::ENOENT) => Ok(true),
-        result => result.map(|_| false),
-    }
 }
