@@ -7,12 +7,19 @@ here=$(dirname "$0") bin=$(realpath "$1") rootfs=$(realpath "$2") runs=${RUNS:-2
 for tool in hyperfine cc; do
     command -v $tool > /dev/null || { echo "$tool is not installed: make deps" >&2; exit 1; }
 done
-tmp=$(mktemp -d) running=()
+
+# /run is in memory on every machine with systemd, as what a session gives its user is.
+in_memory() { [ "$(stat -f -c %T "$1" 2> /dev/null)" = tmpfs ]; }
+if [ "$(id -u)" = 0 ] && ! in_memory /run; then
+    exec unshare --mount sh -c 'mount -t tmpfs -o mode=755 tmpfs /run && exec "$0" "$@"' "$0" "$@"
+fi
+tmp=$(mktemp -d) memory=$(mktemp -d -p /dev/shm) running=()
+in_memory "${XDG_RUNTIME_DIR:-/nowhere}" || export XDG_RUNTIME_DIR=$memory
 podman_groups() { find /sys/fs/cgroup -type d -path '*/libpod_parent*' 2> /dev/null; }
 podman_was_here=$(podman_groups)
 finish() {
     for pid in "${running[@]}"; do kill "$pid" 2> /dev/null || true; done
-    wait; rm -rf "$tmp"
+    wait; rm -rf "$tmp" "$memory"
     # podman makes a group of its own and leaves it behind.
     [ -n "$podman_was_here" ] || podman_groups | tac | while read -r group; do rmdir "$group" 2> /dev/null || true; done
 }
