@@ -15,17 +15,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use common::Failure;
 use nix::fcntl::AtFlags;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, clone};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{execveat, geteuid};
 use rustix::fs::{CWD, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat};
 use user::{IdMap, Ids};
 
-use crate::handover::Handover;
 use crate::mount_setattr;
 
 /// The program of this process, also where nothing has its name any more (proc_pid_exe(5)).
@@ -38,6 +37,8 @@ const OWN: &str = "/proc/self/exe";
 pub fn seal(ids: &Ids) -> Result<()> {
     let program = File::open(OWN).with_context(|| format!("open {OWN}"))?;
     if is_sealed(&program) {
+        // Of our children, only the one that made the clone ends without a signal.
+        let _ = waitpid(None, Some(WaitPidFlag::__WCLONE));
         return set_name();
     }
     if !may_write(ids, &program)? {
@@ -85,19 +86,21 @@ fn clone_of(path: &Path) -> Result<OwnedFd> {
     Ok(clone)
 }
 
+/// The child lives in our memory, in the manner of vfork(2), and in our table of descriptors: what
+/// it opens is open here. It is collected by the second run, when the kernel has cleared it away.
 fn clone_by_child(path: &Path) -> Result<OwnedFd> {
-    let handover = Handover::new()?;
-    let clone = || {
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
-        handover.send(clone_of(path)?)
+    let mut made = None;
+    let child = || {
+        made = clone_of(path).ok(); // without a clone there is a copy
+        0
     };
-    let child = pid::spawn(&pid::clone_args(&[]), |_| -> Result<Infallible> {
-        let _ = clone(); // without a clone there is a copy
-        Err(Failure::silent().into())
-    })?;
-    let clone = handover.receive()?.context("no clone")?;
-    child.wait()?;
-    Ok(clone)
+    let shared = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
+    let own = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
+    // SAFETY: the child has a stack of its own, leaves our memory in order, and ends without coming
+    // back to us.
+    unsafe { clone(Box::new(child), &mut vec![0; 1 << 20], shared | own, None) }
+        .context("clone")?;
+    made.context("no clone")
 }
 
 /// For kernels that clone no mounts, and for programs that have no name any more.

@@ -77,9 +77,9 @@ pub fn stand_in(options: &Options, ids: &Ids) -> Result<()> {
         Ok((pid::spawn(&pid::clone_args(&[]), run)?, gate))
     };
     let helpers = mappings.map(start).into_iter().collect::<Result<Vec<_>>>()?;
-    let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
-    unshare(flags).tried(Operation::namespaces(flags), "unshare CLONE_NEWUSER | CLONE_NEWNET")?;
+    move_into(CloneFlags::CLONE_NEWUSER, "unshare CLONE_NEWUSER")?;
     helpers.iter().try_for_each(|(_, gate)| gate.open())?; // they run side by side
+    move_into(CloneFlags::CLONE_NEWNET, "unshare CLONE_NEWNET")?; // which takes as long as they do
     // The last one first: each restores the signal mask that was there when it started, and while
     // SIGCHLD is not blocked the end of the other one would pass unnoticed.
     let helpers = helpers.into_iter().rev();
@@ -89,6 +89,10 @@ pub fn stand_in(options: &Options, ids: &Ids) -> Result<()> {
     }
     let what = "newuidmap and newgidmap refused the ids of /etc/subuid and /etc/subgid";
     Err(Failure::new(what).of(Operation::RunNewuidmap).into())
+}
+
+fn move_into(namespace: CloneFlags, what: &str) -> Result<()> {
+    unshare(namespace).tried(Operation::namespaces(namespace), what)
 }
 
 fn map_from_outside(program: &str, launcher: &str, maps: &[IdMap]) -> Result<Infallible> {
