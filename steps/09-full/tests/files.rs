@@ -1,12 +1,14 @@
 //! What chapter 09 claims of files: layers, tmpfs, volumes, names, and the users of an image. What
 //! is on the disk afterwards decides.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{HostPath, Identity, Output, Step, chapter, holds};
+use harness::{HostPath, Identity, Output, Step, chapter, holds, wait_until};
 
 fn main() -> ExitCode {
     chapter("09-full", [layers(), volumes(), memory(), etc(), users(), images()].concat())
@@ -25,6 +27,14 @@ fn run_with(step: &Step, rootfs: &HostPath, word: &str, script: &str) -> Result<
         step.needs_overlay()?;
     }
     step.launch().words(&[word]).rootfs(rootfs).attempt(&["sh", "-c", script])
+}
+
+/// The layers of all users in which this directory was made.
+fn layers_with(mark: &str) -> Vec<PathBuf> {
+    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let ours = |it: &DirEntry| it.file_name().to_string_lossy().starts_with("container-layers-");
+    let layers = entries(Path::new("/var/tmp")).filter(ours).flat_map(|it| entries(&it.path()));
+    layers.map(|it| it.path().join("upper").join(mark)).filter(|it| it.exists()).collect()
 }
 
 fn layers() -> Vec<harness::Claim> {
@@ -55,6 +65,27 @@ fn layers() -> Vec<harness::Claim> {
             let mut first = launch().rootfs(&rootfs).start(&["sh", "-c", script])?;
             launch().rootfs(&rootfs).output(&["touch", "/mnt/go"])?;
             step.expect("what the first writes and reads", first.wait()?.line()).equals("x")
+        }),
+        holds("a layer is removed when its launcher has ended, and when it was killed", |step| {
+            step.needs_overlay()?;
+            let (rootfs, mark) = (step.host().copy_of_rootfs()?, step.host().directory()?);
+            let mark = mark.here.file_name().context("name")?.to_string_lossy().into_owned();
+            let script = format!("mkdir -p /{mark}/a/b && echo made && exec sleep 60");
+            for killed in [false, true] {
+                let launch = step.launch().words(&["--overlay"]).rootfs(&rootfs);
+                let mut container = launch.start(&["sh", "-c", &script])?;
+                container.read_line()?;
+                step.expect("layers", layers_with(&mark).len()).equals(1)?;
+                if killed {
+                    container.kill_launcher()?;
+                } else {
+                    container.signal_payload(libc::SIGKILL)?;
+                    container.wait()?;
+                }
+                let removed = || Ok(layers_with(&mark).is_empty());
+                wait_until("the layer is removed", Duration::from_secs(2), removed)?;
+            }
+            Ok(())
         }),
         holds("the way up from / leads nowhere, over a layer too", |step| {
             let rootfs = step.host().copy_of_rootfs()?;

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use anyhow::{Context, Result};
 use common::{Operation, Tried};
 use nix::fcntl::{OFlag, openat};
-use nix::mount::{MntFlags, mount, umount2};
+use nix::mount::mount;
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::fchdir;
 use rustix::fs::CWD;
@@ -16,8 +16,9 @@ use rustix::mount::{
 
 use super::tree::Restrictions;
 
-/// Mounts the overlay in a tmpfs that is gone afterwards. Attributes are those that an ordinary
-/// user's container can set, too, so that all layers are alike.
+/// Mounts the overlay in a tmpfs over the host's `/`, which [`mnt::pivot`] takes away together with the
+/// host's files: to unmount it at once would wait for every CPU once more. Attributes are those that
+/// an ordinary user's container can set, too, so that all layers are alike.
 pub fn merge(
     lower: &OwnedFd,
     names: &[String],
@@ -44,11 +45,7 @@ pub fn merge(
     let flags = restrictions.flags();
     mount(Some("overlay"), "../merged", Some("overlay"), flags, Some(&*data))
         .tried(Operation::MountOverlay, "mount overlay")?;
-    let merged = mnt::copy_mount(&table, "merged").tried(Operation::Bind, "copy the overlay")?;
-    fchdir(&table).context("fchdir to a tmpfs")?;
-    // The overlay has clones of the layers of its own.
-    umount2(".", MntFlags::MNT_DETACH).tried(Operation::Unmount, "umount a tmpfs")?;
-    Ok(merged)
+    mnt::copy_mount(&table, "merged").tried(Operation::Bind, "copy the overlay")
 }
 
 fn new_tmpfs() -> rustix::io::Result<OwnedFd> {
