@@ -1,5 +1,6 @@
 //! UDP: each client gets a socket of its own towards the container, so that answers find the way
 //! back. There is no end to be seen in it, so a client that is silent for a minute is forgotten.
+//! Anybody can pretend to be many clients, so there is a bound, and the longest silent make room.
 
 use std::collections::HashMap;
 use std::io::Result;
@@ -7,6 +8,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::Cable;
 
@@ -15,6 +17,14 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// So often they are looked through: each time costs more the more there are.
 const ROUND: Duration = Duration::from_secs(1);
+
+/// Clients at a time, where half of the process's descriptors are as many. Each takes one of the
+/// machine's ports as well, of which there are 28,000 (ip_local_port_range).
+const MOST: u64 = 8192;
+
+/// One client in so many makes room for new ones: to look for the longest silent costs more the more
+/// there are.
+const SHARE: usize = 16;
 
 /// So many datagrams are passed on before others have their turn.
 const TURN: usize = 64;
@@ -75,8 +85,11 @@ impl Sessions {
             None => {
                 self.last_key += 1;
                 let key = self.last_key;
+                if self.open.len() >= most() {
+                    self.forget_oldest();
+                }
                 let socket = open(key).or_else(|_| {
-                    self.forget_oldest(); // no descriptor is left
+                    self.forget_oldest(); // no descriptor is left, or no port
                     open(key)
                 });
                 let session = Session { socket: socket.ok()?, client, port, heard: Instant::now() };
@@ -109,10 +122,19 @@ impl Sessions {
     }
 
     fn forget_oldest(&mut self) {
-        let oldest = self.open.iter().min_by_key(|(_, session)| session.heard).map(|(key, _)| *key);
-        self.open.retain(|key, _| Some(*key) != oldest);
-        self.keys.retain(|_, key| Some(*key) != oldest);
+        let mut heard: Vec<_> = self.open.iter().map(|(key, it)| (it.heard, *key)).collect();
+        heard.sort_unstable();
+        for (_, key) in &heard[..heard.len().div_ceil(SHARE)] {
+            self.open.remove(key);
+        }
+        self.keys.retain(|_, key| self.open.contains_key(key));
     }
+}
+
+/// How many clients there may be. The other half of the descriptors is for connections.
+fn most() -> usize {
+    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
+    MOST.min(descriptors / 2) as usize
 }
 
 /// A socket towards the container's port, reported by `epoll` under `key`.

@@ -8,10 +8,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::pipe;
 
-use super::super::{Cable, Listener, Port, Ports, Protocol};
+use super::super::{Cable, Listener, Port, Ports, Protocol, Proxy};
 use super::*;
 
 const SOME_TIME: Duration = Duration::from_millis(300);
+
+const CABLE: Cable = Cable { host: Ipv4Addr::LOCALHOST, container: Ipv4Addr::LOCALHOST };
 
 /// A forwarder to port `inside` of this machine, as if a container were there.
 struct Forwarder {
@@ -22,25 +24,16 @@ struct Forwarder {
 
 impl Forwarder {
     fn new(protocol: Protocol, inside: u16) -> Forwarder {
-        let port = Port { outside: (Ipv4Addr::LOCALHOST, 0).into(), inside, protocol };
-        let listener = Listener::bind(&port).unwrap();
-        let address = match &listener {
-            Listener::Tcp(socket) => socket.local_addr().unwrap(),
-            Listener::Udp(socket) => socket.local_addr().unwrap(),
-        };
+        let (port, address) = listen(protocol, inside);
         let (end, lifeline) = pipe().unwrap();
         let thread = thread::spawn(move || {
-            let cable = Cable { host: Ipv4Addr::LOCALHOST, container: Ipv4Addr::LOCALHOST };
-            let ports = Ports(vec![(listener, port)]);
-            Relay::new(&ports, cable, end).unwrap().run().unwrap();
+            Relay::new(&Ports(vec![port]), CABLE, end).unwrap().run().unwrap();
         });
         Forwarder { address, lifeline, thread }
     }
 
     fn client(&self) -> TcpStream {
-        let client = TcpStream::connect(self.address).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        client
+        client(self.address)
     }
 
     /// What the launcher does when the container has ended.
@@ -48,6 +41,32 @@ impl Forwarder {
         drop(self.lifeline);
         self.thread.join().unwrap();
     }
+}
+
+fn client(address: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    client
+}
+
+/// Listens for a forwarder to port `inside` of this machine.
+fn listen(protocol: Protocol, inside: u16) -> ((Listener, Port), SocketAddr) {
+    let port = Port { outside: (Ipv4Addr::LOCALHOST, 0).into(), inside, protocol };
+    let listener = Listener::bind(&port).unwrap();
+    let address = match &listener {
+        Listener::Tcp(socket) => socket.local_addr().unwrap(),
+        Listener::Udp(socket) => socket.local_addr().unwrap(),
+    };
+    ((listener, port), address)
+}
+
+/// Limits the descriptors of a process that forwards.
+fn limit_descriptors(proxy: &Proxy, most: u64) {
+    let pid = proxy.0.as_ref().unwrap().1.as_raw();
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: the kernel reads the limit, and writes nothing.
+    let result = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) };
+    assert_eq!(result, 0);
 }
 
 /// A server with one client, or more.
@@ -126,6 +145,28 @@ fn an_answer_in_two_writes_comes_at_once() {
 }
 
 #[test]
+fn a_request_in_two_writes_comes_at_once() {
+    let answer = |mut client: TcpStream| {
+        client.set_nodelay(true).unwrap();
+        while client.read_exact(&mut [0; 200]).is_ok() {
+            client.write_all(b"x").unwrap();
+        }
+    };
+    let forwarder = Forwarder::new(Protocol::Tcp, server(answer));
+    let mut client = forwarder.client();
+    client.set_nodelay(true).unwrap();
+    let time = median(|| {
+        client.write_all(&[b'a'; 100]).unwrap();
+        sleep(Duration::from_millis(2));
+        client.write_all(&[b'b'; 100]).unwrap();
+        client.read_exact(&mut [0]).unwrap();
+    });
+    assert!(time < Duration::from_millis(30), "{time:?}");
+    drop(client);
+    forwarder.end();
+}
+
+#[test]
 fn what_follows_an_urgent_byte_is_not_left_behind() {
     let echo = |mut client: TcpStream| drop(copy(&mut client.try_clone().unwrap(), &mut client));
     let forwarder = Forwarder::new(Protocol::Tcp, server(echo));
@@ -196,24 +237,99 @@ fn three_hundred_idle_connections_do_not_keep_another_waiting() {
     forwarder.end();
 }
 
-/// A forwarder to a server that returns each datagram.
-fn datagram_echo() -> Forwarder {
+/// A server that says a byte to each client, and then waits for the client's end.
+fn greeter() -> u16 {
+    server(|mut client| {
+        client.write_all(b"!").unwrap();
+        thread::spawn(move || client.read(&mut [0]));
+    })
+}
+
+#[test]
+fn a_client_for_which_no_descriptor_is_left_is_reset() {
+    // One of them is even: either the client or the server gets none.
+    for most in [40, 41] {
+        let (port, address) = listen(Protocol::Tcp, greeter());
+        let proxy = Ports(vec![port]).forward(CABLE).unwrap();
+        let greeted = || {
+            let mut client = client(address);
+            client.read_exact(&mut [0]).map(|()| client)
+        };
+        let mut clients = vec![greeted().unwrap()];
+        limit_descriptors(&proxy, most);
+        let refused = (0..most).find_map(|_| greeted().map(|it| clients.push(it)).err());
+        assert_eq!(refused.unwrap().kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(clients.len() > 10, "{}", clients.len());
+        assert!(greeted().is_err());
+        drop(clients);
+        let again = (0..20).any(|_| {
+            sleep(SOME_TIME / 6);
+            greeted().is_ok()
+        });
+        assert!(again);
+        drop(proxy);
+    }
+}
+
+#[test]
+fn a_client_that_does_not_listen_holds_up_the_end_for_some_seconds_only() {
+    let port = server(|mut client| client.write_all(&[b'z'; 64 << 20]).unwrap_or_default());
+    let (port, address) = listen(Protocol::Tcp, port);
+    let proxy = Ports(vec![port]).forward(CABLE).unwrap();
+    let _client = client(address);
+    sleep(SOME_TIME);
+    let begin = Instant::now();
+    drop(proxy);
+    assert!(begin.elapsed() < Duration::from_secs(u64::from(LAST_WORDS) + 5));
+}
+
+/// The port of a server that answers each datagram with what `answer` makes of it and its sender.
+fn datagram_server(answer: fn(&[u8], SocketAddr) -> Vec<u8>) -> u16 {
     let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let forwarder = Forwarder::new(Protocol::Udp, server.local_addr().unwrap().port());
+    let port = server.local_addr().unwrap().port();
     thread::spawn(move || {
         let mut buffer = [0; 100];
         while let Ok((length, from)) = server.recv_from(&mut buffer) {
-            server.send_to(&buffer[..length], from).unwrap();
+            server.send_to(&answer(&buffer[..length], from), from).unwrap();
         }
     });
-    forwarder
+    port
 }
 
-fn datagram_client(forwarder: &Forwarder) -> UdpSocket {
+/// A forwarder to a server that returns each datagram.
+fn datagram_echo() -> Forwarder {
+    Forwarder::new(Protocol::Udp, datagram_server(|text, _| text.to_vec()))
+}
+
+fn datagram_client(address: SocketAddr) -> UdpSocket {
     let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    client.connect(forwarder.address).unwrap(); // so it takes answers from there only
+    client.connect(address).unwrap(); // so it takes answers from there only
     client
+}
+
+#[test]
+fn clients_that_send_datagrams_leave_descriptors_to_others() {
+    let (datagrams, address) =
+        listen(Protocol::Udp, datagram_server(|_, from| from.port().to_be_bytes().to_vec()));
+    let (connections, tcp_address) = listen(Protocol::Tcp, greeter());
+    let proxy = Ports(vec![datagrams, connections]).forward(CABLE).unwrap();
+    // What the server takes for the client's port: it is the forwarder's.
+    let seen = |client: &UdpSocket| {
+        let mut port = [0; 2];
+        client.send(b"?").unwrap();
+        client.recv(&mut port).unwrap();
+        port
+    };
+    let busy = datagram_client(address);
+    let first = seen(&busy);
+    limit_descriptors(&proxy, 40);
+    for _ in 0..100 {
+        seen(&datagram_client(address));
+        assert_eq!(seen(&busy), first, "a client that speaks was forgotten");
+    }
+    client(tcp_address).read_exact(&mut [0]).unwrap();
+    drop(proxy);
 }
 
 /// Sends a datagram, and expects it back.
@@ -228,7 +344,7 @@ fn exchange(client: &UdpSocket, text: &[u8]) {
 fn datagrams_go_there_and_back() {
     let forwarder = datagram_echo();
     for text in [b"one", b"two"] {
-        exchange(&datagram_client(&forwarder), text);
+        exchange(&datagram_client(forwarder.address), text);
     }
     forwarder.end();
 }
@@ -237,10 +353,10 @@ fn datagrams_go_there_and_back() {
 fn a_thousand_clients_that_sent_datagrams_do_not_slow_down_another() {
     raise_limit();
     let forwarder = datagram_echo();
-    let client = datagram_client(&forwarder);
+    let client = datagram_client(forwarder.address);
     let time = || shortest(|| exchange(&client, b"?"));
     let alone = time();
-    let others: Vec<_> = (0..1000).map(|_| datagram_client(&forwarder)).collect();
+    let others: Vec<_> = (0..1000).map(|_| datagram_client(forwarder.address)).collect();
     others.iter().for_each(|other| exchange(other, b"!"));
     let beside_them = time();
     assert!(beside_them < alone * 5, "{alone:?} alone, {beside_them:?} beside them");
