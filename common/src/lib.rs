@@ -14,6 +14,7 @@
 //! - `printable`: [`printable()`], for names that others chose.
 //! - [`CHAPTERS`] and [`PROGRAMS`]: the chapters of the course, and the programs that it uses.
 //! - `status`: how `make` learns whether the payload was started.
+//! - `held`: the tree that a container uses is not removed.
 //! - `origin`: whether our `rootfs` built the tree, which decides how a program gets into it.
 //!
 //! A step's `main` is one closure, which [`run`] calls. What it tries, it names:
@@ -31,6 +32,7 @@ mod attempt;
 mod chapters;
 mod exec;
 mod failure;
+mod held;
 pub mod hints;
 mod machine;
 mod origin;
@@ -86,6 +88,7 @@ pub struct Args {
 /// `.` would leave open where that is.
 fn named(path: PathBuf) -> PathBuf {
     origin::note(&path);
+    held::hold(&path);
     match path.file_name() {
         Some(_) => path,
         None => path.canonicalize().unwrap_or(path),

@@ -27,7 +27,7 @@
 //! | [`manifest`] | what the present tree was built from |
 //! | [`publish`] | builds beside the old tree and exchanges the two |
 //! | [`layers`] | the parts of images, which several images share |
-//! | [`mounts`], [`remove`] | what must not be removed, and how the rest is |
+//! | [`mounts`], [`used`], [`remove`] | what must not be removed, and how the rest is |
 //!
 //! The package `rootfs-image` uses the same library for the images of docker and podman.
 
@@ -56,6 +56,7 @@ pub mod publish;
 pub mod remove;
 pub mod tarball;
 pub mod unpack;
+pub mod used;
 
 pub use busybox::plan as busybox;
 pub use find::add as add_program;

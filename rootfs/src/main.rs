@@ -12,7 +12,7 @@ use nix::sys::stat::{Mode, umask};
 use rootfs::place::{self, Place};
 use rootfs::plan::Plan;
 use rootfs::unpack::SetIds;
-use rootfs::{fill, layers, own, owners, publish, remove, tarball};
+use rootfs::{fill, layers, own, owners, publish, remove, tarball, used};
 
 /// Build a root filesystem for the containers of the course, and print its path
 #[derive(Parser)]
@@ -110,7 +110,7 @@ impl Args {
             Some(tree) => remove_tree(tree),
             None => {
                 let base = place::base()?;
-                let _unused = layers::lock_all(&base)?;
+                let _unused = (layers::lock_all(&base)?, used::lock_all(&base)?);
                 remove::remove(&base)
             }
         }
@@ -125,6 +125,7 @@ fn remove_tree(tree: &Path) -> Result<()> {
         return Err(Failure::new(what).hint("`rm -r` removes any directory").into());
     }
     let lock = place.lock()?;
+    let _unused = used::lock(&place.tree)?.ok_or_else(|| used::refusal(&place.tree))?;
     remove::remove(&place.tree)?;
     place.forget();
     drop(lock);

@@ -1,7 +1,9 @@
 //! Brings a tree to its place: complete, or not at all.
 //!
 //! A tree is built beside its place, and renamed when it is complete. Nothing else makes a tree
-//! appear, so that a build that is killed leaves only a draft, which the next build removes.
+//! appear, so that a build that is killed leaves only a draft, which the next build removes. A
+//! container that runs keeps the tree with which it was started: that one stays aside until a build
+//! finds it unused.
 
 use std::fs;
 use std::io;
@@ -14,7 +16,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use crate::manifest::{Manifest, Recipe};
 use crate::place::Place;
-use crate::{mounts, remove};
+use crate::{mounts, remove, used};
 
 /// Makes the tree what the recipe describes, and does nothing if the present one was built from the
 /// same. `build` fills an empty directory, and returns further files that the tree depends on.
@@ -40,6 +42,7 @@ pub fn publish(
     Manifest::mark(place)?;
     put(draft.0, &place.tree)?;
     before.with(recipe.stamp(&more)?).write(place)?;
+    remove_unused(&place.draft);
     draft.remove()
 }
 
@@ -70,8 +73,9 @@ fn put(draft: &Path, tree: &Path) -> Result<()> {
         Err(Errno::ENOENT) => fs::rename(draft, tree),
         // Not every filesystem can exchange. Then there is no tree at all for a moment.
         Err(Errno::EINVAL | Errno::ENOSYS) => {
-            remove::remove(tree)?;
-            fs::rename(draft, tree)
+            let aside = vacant_name(draft).unwrap_or_else(|| draft.to_owned());
+            let swapped = fs::rename(tree, &aside).and_then(|()| fs::rename(draft, tree));
+            swapped.and_then(|()| fs::rename(&aside, draft))
         }
         done => done.map_err(io::Error::from),
     };
@@ -91,26 +95,50 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
-    /// Removes it. What takes more rights is moved aside: it must not stop a build.
+    /// Removes it. What a container uses, or what takes more rights, is moved aside: neither must
+    /// stop a build.
     fn remove(&self) -> Result<()> {
-        let Err(error) = remove::remove(self.0) else { return Ok(()) };
+        let lock = used::lock(self.0)?;
+        let error = match lock.as_ref().map(|_| remove::remove(self.0)) {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => error,
+            None => used::refusal(self.0).into(),
+        };
         let Some(aside) = vacant_name(self.0) else { return Err(error) };
         if fs::rename(self.0, &aside).is_err() {
             return Err(error);
         }
-        common::warn(&error, &format!("it stays as {}", printable(&aside)));
+        let place = printable(&aside);
+        match lock {
+            Some(_) => common::warn(&error, &format!("it stays as {place}")),
+            None => common::print_stderr(&format!(
+                "a container keeps the tree with which it was started, as {place}; a later build removes it"
+            )),
+        }
         Ok(())
     }
 }
 
-/// `.host.draft.1` and so on: the first that is free.
-fn vacant_name(path: &Path) -> Option<PathBuf> {
-    let name = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
+/// The names for what is moved aside: `.host.draft.1` and so on.
+fn asides(draft: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..100).map(move |number| {
+        let mut name = draft.as_os_str().to_owned();
         name.push(format!(".{number}"));
         PathBuf::from(name)
-    };
-    (1..100).map(name).find(|name| fs::symlink_metadata(name).is_err())
+    })
+}
+
+fn vacant_name(draft: &Path) -> Option<PathBuf> {
+    asides(draft).find(|name| fs::symlink_metadata(name).is_err())
+}
+
+/// Removes the trees aside that no container uses any more. The others have been reported.
+fn remove_unused(draft: &Path) {
+    for aside in asides(draft).filter(|aside| aside.is_dir()) {
+        if let Ok(Some(_lock)) = used::lock(&aside) {
+            let _ = remove::remove(&aside);
+        }
+    }
 }
 
 impl Drop for Draft<'_> {

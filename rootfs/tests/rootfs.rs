@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
@@ -361,6 +362,44 @@ fn a_tree_with_a_directory_of_root_is_replaced_and_kept_aside() {
     assert!(!tree.join("of-root").exists() && stderr(&done).contains("sudo rm -rf"));
     assert!(lab.path("rootfs/.host.draft.1/of-root/file").exists());
     assert!(!build(&lab, &["remove"]).status.success());
+    assert!(lab.run(&["remove"]).status.success());
+    assert!(!lab.path("rootfs").exists());
+}
+
+/// As the launcher of a container holds its tree.
+fn hold(tree: &Path) -> Flock<File> {
+    Flock::lock(File::open(tree).unwrap(), FlockArg::LockShared).unwrap()
+}
+
+#[test]
+fn a_tree_that_a_container_uses_is_replaced_and_kept_aside() {
+    let lab = Lab::new();
+    let tree = lab.build(&[]);
+    let held = hold(&tree);
+    let done = lab.run(&["--add", "factor"]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(stderr(&done).contains("a container keeps the tree"), "{}", stderr(&done));
+    assert!(tree.join("usr/bin/factor").exists());
+    assert!(lab.path("rootfs/.host.draft.1/bin/sh").exists());
+    lab.build(&[]);
+    assert!(lab.path("rootfs/.host.draft.1/bin/sh").exists());
+    drop(held);
+    lab.build(&["--add", "factor"]);
+    assert_eq!(lab.visible(), ["host"], "the next build removes what nobody uses");
+}
+
+#[test]
+fn a_tree_that_a_container_uses_is_not_removed() {
+    let lab = Lab::new();
+    let tree = lab.build(&[]);
+    let held = hold(&tree);
+    for args in [&["remove"][..], &["remove", "rootfs/host"]] {
+        let done = lab.run(args);
+        assert_eq!(done.status.code(), Some(125));
+        assert!(stderr(&done).contains("a container uses"), "{}", stderr(&done));
+        assert!(tree.join("bin/sh").exists());
+    }
+    drop(held);
     assert!(lab.run(&["remove"]).status.success());
     assert!(!lab.path("rootfs").exists());
 }

@@ -1,7 +1,7 @@
 //! What chapter 09 claims of files: layers, tmpfs, volumes, names, and the users of an image. What
 //! is on the disk afterwards decides.
 
-use std::fs::{self, DirEntry};
+use std::fs::{self, DirEntry, File};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::{HostPath, Identity, Output, Step, chapter, holds, wait_until};
+use nix::fcntl::{Flock, FlockArg};
 
 fn main() -> ExitCode {
     chapter("09-full", [layers(), volumes(), memory(), etc(), users(), images()].concat())
@@ -104,6 +105,17 @@ fn layers() -> Vec<harness::Claim> {
             step.expect("exit code", run(step, &rootfs, &[], script)?.code()).equals(0)?;
             let left = rootfs.here.join("tmp/x").exists();
             step.expect("left where others can reach it", left && reachable).equals(false)
+        }),
+        holds("the tree is held while its container runs, so that no build removes it", |step| {
+            let rootfs = step.host().copy_of_rootfs()?;
+            let free = || -> Result<bool> {
+                let tree = File::open(&rootfs.here).context("open")?;
+                Ok(Flock::lock(tree, FlockArg::LockExclusiveNonblock).is_ok())
+            };
+            let container = step.launch().rootfs(&rootfs).start(&["sleep", "30"])?;
+            step.expect("free", free()?).equals(false)?;
+            drop(container);
+            wait_until("the tree is free", Duration::from_secs(2), free)
         }),
         holds("the host's own / is refused", |step| {
             let root = HostPath { here: "/".into(), there: "/".into() };
