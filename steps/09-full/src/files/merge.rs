@@ -16,9 +16,12 @@ use rustix::mount::{
 
 use super::tree::Restrictions;
 
-/// Mounts the overlay in a tmpfs over the host's `/`, which [`mnt::pivot`] takes away together with the
-/// host's files: to unmount it at once would wait for every CPU once more. Attributes are those that
-/// an ordinary user's container can set, too, so that all layers are alike.
+/// A directory in which nobody looks for anything. What is mounted there goes away together with the
+/// host's root, and what lies on `/` itself takes another umount2(2): each waits for every CPU.
+const UNUSED: &str = "/proc/fs";
+
+/// Mounts the overlay in a tmpfs that [`mnt::pivot`] takes away with the host's files. Attributes are
+/// those that an ordinary user's container can set, too, so that all layers are alike.
 pub fn merge(
     lower: &OwnedFd,
     names: &[String],
@@ -26,8 +29,9 @@ pub fn merge(
     restrictions: Restrictions,
 ) -> Result<OwnedFd> {
     let table = new_tmpfs().tried(Operation::Mount, "mount a tmpfs for an overlay")?;
-    move_mount(&table, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .tried(Operation::Bind, "attach a tmpfs")?;
+    let attach =
+        |place| move_mount(&table, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH);
+    attach(UNUSED).or_else(|_| attach("/")).tried(Operation::Bind, "attach a tmpfs")?;
     for (name, tree) in
         [("lower", Some(lower)), ("layer", upper.map(|(layer, _)| layer)), ("merged", None)]
     {
