@@ -27,7 +27,7 @@
 #   make bench       how long a start takes, beside other programs that start containers
 #   make stress      a thousand starts, a hundred at once, two hundred killed: is the host as before?
 #   make real        real software in step 09: postgres, redis, nginx, sshd, a JVM, apt; needs root and debootstrap   [SUDO=sudo]
-#   make mutants     break the steps in some fifty ways and see every one noticed (a quarter of an hour)
+#   make mutants     break the steps in a hundred ways and see every one noticed (half an hour)
 #   make sweep       remove what an interrupted experiment left on the machine           [DRY=1] [SUDO=sudo] [ROOTFS=DIR]
 #   make test-practice  every exercise takes out what it says, and its claims notice  [QUICK=1]
 #   make clean       sweep, then remove what was built

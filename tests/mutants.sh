@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # mutants.sh [--dry-run] [PATTERN]: breaks one mechanism after the other in a copy of this tree, as tests/mutants lists them,
 # and prints the claim or the test that notices. Fails when none does, and when a rule changes nothing any more. With PATTERN
-# it takes only the mutants whose lines match. Takes 10 to 20 minutes; with --dry-run it only applies the rules, in a second.
+# it takes only the mutants whose lines match. Takes half an hour; with --dry-run it only applies the rules, in a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export RUST_BACKTRACE=0
@@ -27,9 +27,13 @@ if [ -z "$dry" ]; then
 fi
 
 # Prints what notices, a line each. The claims of a step come first, and where those hold, its other tests. Then come
-# every attack on it, what it leaves on the host, and how it answers bad input.
+# every attack on it, what it leaves on the host, and how it answers bad input. What passes on a published port is
+# tested in the library itself, so these tests come before all others there.
 verdict() {
     local step=$1
+    if [[ $2 == */publish/* ]]; then
+        cargo test --no-fail-fast -p "step-$step" --lib 2>&1 | sed -n 's/^test \(.*\)\.\.\. FAILED/\1/p' | grep . && return
+    fi
     cargo test --quiet --no-run -p "step-$step" --test claims 2> "$log" || { echo "it does not compile"; return; }
     target/debug/check --format tap $(cargo test --quiet --no-run -p "step-$step" --test claims --message-format=json |
         sed -n 's|.*"executable":"\([^"]*/deps/claims-[^"]*\)".*|\1|p') > "$log" 2>&1 || true
@@ -53,7 +57,7 @@ while IFS='|' read -r step description file script <&3; do
     before=$step
     cp "$file" "$copy/original"
     sed -E -i "$script" "$file"
-    found=$(verdict "$step")
+    found=$(verdict "$step" "$file")
     cp "$copy/original" "$file"
     if [ -z "$found" ] || [[ $found == "it does not compile"* ]]; then
         printf 'SURVIVES  %s: %s  %s\n' "$step" "$description" "$found"; survived=$((survived + 1))
