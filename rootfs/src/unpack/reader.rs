@@ -7,7 +7,7 @@ use std::rc::Rc;
 /// The most that the headers of one entry may take: long names and extended attributes.
 const MOST: u64 = 1 << 20;
 
-/// A stream whose reader may be held to [`MOST`] bytes. The library keeps long names in memory, of
+/// A stream whose reader may be held to a mebibyte. The library keeps long names in memory, of
 /// any size that the archive claims, and some bytes of gzip are a gigabyte of zeros.
 pub struct Guard<R> {
     stream: R,

@@ -164,16 +164,19 @@ fn main() -> ExitCode {
             holds("a connection that the payload makes at once is answered at once", |step| {
                 let server = step.on_host().spawn(&[env!("CARGO_BIN_EXE_server"), PORT])?;
                 wait_for(step, PORT)?;
-                let mut slow = 0;
+                let mut times = Vec::new();
                 for _ in 0..30 {
                     let launch = step.launch().option("--ip", IP);
                     let begin = Instant::now();
                     step.expect("exit code", launch.output(&["client", HOST, PORT])?.code())
                         .equals(0)?;
-                    slow += u32::from(begin.elapsed() > Duration::from_millis(900));
+                    times.push(begin.elapsed());
                 }
                 drop(server);
-                step.expect("starts that took a second", slow).equals(0)
+                // An unanswered request is repeated after a second, on a slow machine, too.
+                let usual = *times.iter().min().context("no start")?;
+                let slow = times.iter().filter(|&&it| it > usual + Duration::from_millis(900));
+                step.expect("starts that took a second longer", slow.count()).equals(0)
             })
             .only(Identity::Root),
             holds("the cable is gone with the container", |step| {

@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Gid, Uid};
 
-/// As it was asked for: USER[:GROUP], each a number or a name.
+/// As it was asked for: `USER[:GROUP]`, each a number or a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     user: String,

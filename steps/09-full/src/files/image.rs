@@ -37,7 +37,7 @@ pub struct Config {
     /// Where the program starts.
     #[serde(deserialize_with = "or_default")]
     pub working_dir: PathBuf,
-    /// USER[:GROUP]
+    /// `USER[:GROUP]`
     #[serde(deserialize_with = "or_default")]
     pub user: String,
 }

@@ -108,7 +108,7 @@ impl Files {
     /// works.
     ///
     /// # Errors
-    /// As [`tree::open`]; the kernel cannot mount an overlay that is needed.
+    /// As [`mnt::open_root`]; the kernel cannot mount an overlay that is needed.
     pub fn attach_root(&self) -> Result<Root> {
         let tree = match &self.tree {
             Some(tree) => tree.try_clone()?,

@@ -7,7 +7,7 @@
 //! it, and is the same for every user. Its price is speed.
 //!
 //! The program must have the machine's network. An ordinary user's launcher leaves that, so a
-//! process that stays behind starts it: [`guard`].
+//! process that stays behind starts it (`guard`).
 
 use std::fs;
 use std::io::{Read, Write};
