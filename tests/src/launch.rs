@@ -490,15 +490,21 @@ impl Launched {
 
 /// Whether a process runs the step of this command line. One that has ended has none.
 fn runs(process: Process, own: &[u8]) -> bool {
+    process.cmdline().is_ok_and(|cmdline| is_own(process, &cmdline, own))
+}
+
+fn is_own(process: Process, cmdline: &[u8], own: &[u8]) -> bool {
     // Process 1 of step 09 writes over its command line, which takes more than a moment when it
     // lies on two pages. Its name is there before, and is never half written.
-    !own.is_empty() && process.cmdline().is_ok_and(|cmdline| cmdline.ends_with(own))
+    !own.is_empty() && cmdline.ends_with(own)
         || process.file("comm").is_ok_and(|name| name == "container-init\n")
 }
 
 fn payload_below(launcher: Process, own: &[u8]) -> Option<Process> {
+    // Read once: while the launcher executes itself again (step 09), it has none for a moment.
     let another = |process: &Process| {
-        process.cmdline().is_ok_and(|cmdline| !cmdline.is_empty()) && !runs(*process, own)
+        let cmdline = process.cmdline().unwrap_or_default();
+        !cmdline.is_empty() && !is_own(*process, &cmdline, own)
     };
     // A program that the launcher itself runs, such as newuidmap(1), stays in the launcher's PID
     // namespace.

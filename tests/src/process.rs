@@ -1,8 +1,8 @@
 //! What the kernel shows of a process, from outside: proc(5).
 
 use std::fmt::{self, Debug, Formatter};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -141,7 +141,11 @@ impl Process {
 
     /// Its arguments, as they lie in memory: each ends with a NUL.
     pub fn cmdline(self) -> io::Result<Vec<u8>> {
-        fs::read(self.path("cmdline"))
+        // In one read: between two it may execute something else.
+        let mut cmdline = vec![0; 1 << 17];
+        let length = File::open(self.path("cmdline"))?.read(&mut cmdline)?;
+        cmdline.truncate(length);
+        Ok(cmdline)
     }
 
     /// Its children and their children, nearest first.
