@@ -137,6 +137,9 @@ impl Root {
     }
 
     /// Finds `path` as [`Root::resolve`] does; None where there is nothing.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`], but for ENOENT.
     pub fn find(&self, path: &str) -> Result<Option<OwnedFd>> {
         match self.look_up(path, OFlag::O_PATH) {
             Err(Errno::ENOENT) => Ok(None),
