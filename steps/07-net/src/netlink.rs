@@ -6,19 +6,23 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use common::{Operation, Tried};
 use ipnet::Ipv4Net;
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+use libc::{
+    RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWPREFIX, RTM_NEWROUTE, RTM_SETLINK,
 };
+use netlink_packet_core::{
+    Emitable, ErrorBuffer, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkBuffer, NetlinkHeader,
+};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo,
+    LinkMessage,
 };
 use netlink_packet_route::prefix::PrefixMessage;
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
@@ -47,27 +51,25 @@ impl Netlink {
     /// before it looks at what is requested. So the request may be one that it never fulfils, and
     /// does not wait for the lock on the configuration, which may take a millisecond.
     pub fn may_configure(&self) -> bool {
-        let request = RouteNetlinkMessage::NewPrefix(PrefixMessage::default());
-        self.request(request, NLM_F_ACK) != Err(Errno::EPERM)
+        let request = self.request(RTM_NEWPREFIX, NLM_F_ACK, &PrefixMessage::default());
+        request != Err(Errno::EPERM)
     }
 
     /// `ip link add NAME up type veth peer name PEER netns PID`: the peer is created in its
     /// namespace and need not be moved.
     pub fn add_veth(&self, name: &str, peer: &str, pid: Pid) -> Result<()> {
-        let mut end = link(peer);
+        let mut end = with_one_queue(link(peer));
         end.attributes.push(LinkAttribute::NetNsPid(pid.as_raw() as u32));
-        let mut link = up(link(name));
+        let mut link = up(with_one_queue(link(name)));
         let kind =
             [LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end)))];
         link.attributes.push(LinkAttribute::LinkInfo(kind.into()));
-        self.add(RouteNetlinkMessage::NewLink(link))
-            .tried(Operation::AddVeth, format_args!("add veth {name}"))
+        self.add(RTM_NEWLINK, &link).tried(Operation::AddVeth, format_args!("add veth {name}"))
     }
 
     /// `ip link set NAME up`
     pub fn set_up(&self, name: &str) -> Result<()> {
-        let link = RouteNetlinkMessage::SetLink(up(link(name)));
-        self.request(link, NLM_F_ACK)
+        self.request(RTM_SETLINK, NLM_F_ACK, &up(link(name)))
             .tried(Operation::ConfigureNetwork, format_args!("set {name} up"))
             .map(drop)
     }
@@ -77,13 +79,11 @@ impl Netlink {
     pub fn is_running(&self, name: &str) -> Result<bool> {
         let mut query = link(name);
         query.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-        match self.request(RouteNetlinkMessage::GetLink(query), 0) {
-            Ok(Some(RouteNetlinkMessage::NewLink(link))) => {
-                Ok(link.header.flags.contains(LinkFlags::Running))
-            }
-            Ok(answer) => anyhow::bail!("look at {name}: the kernel answered {answer:?}"),
-            Err(errno) => Err(errno).with_context(|| format!("look at {name}")),
-        }
+        let look = || -> Result<LinkHeader> {
+            Ok(LinkHeader::parse(&self.request(RTM_GETLINK, 0, &query)?)?)
+        };
+        let link = look().with_context(|| format!("look at {name}"))?;
+        Ok(link.flags.contains(LinkFlags::Running))
     }
 
     /// `ip addr add ADDRESS dev NAME`
@@ -95,14 +95,13 @@ impl Netlink {
             if_nametoindex(name).with_context(|| format!("network interface {name}"))?;
         message.attributes.push(AddressAttribute::Local(address.addr().into()));
         message.attributes.push(AddressAttribute::Broadcast(address.broadcast()));
-        let message = RouteNetlinkMessage::NewAddress(message);
-        self.add(message)
+        self.add(RTM_NEWADDR, &message)
             .tried(Operation::ConfigureNetwork, format_args!("add address {address} to {name}"))
     }
 
     /// `ip route add default via GATEWAY`
     pub fn add_default_route(&self, gateway: Ipv4Addr) -> Result<()> {
-        self.add(RouteNetlinkMessage::NewRoute(route_via(gateway)))
+        self.add(RTM_NEWROUTE, &route_via(gateway))
             .tried(Operation::ConfigureNetwork, format_args!("add default route via {gateway}"))
     }
 
@@ -111,11 +110,12 @@ impl Netlink {
         let mut route = route_via(gateway);
         route.header.destination_prefix_length = destination.prefix_len();
         route.attributes.push(RouteAttribute::Destination(destination.network().into()));
-        let message = RouteNetlinkMessage::NewRoute(route);
-        self.request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE).map(drop).tried(
-            Operation::ConfigureNetwork,
-            format_args!("replace route {destination} via {gateway}"),
-        )
+        self.request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, &route)
+            .map(drop)
+            .tried(
+                Operation::ConfigureNetwork,
+                format_args!("replace route {destination} via {gateway}"),
+            )
     }
 
     /// `ip route get fibmatch ADDRESS`: the entry of the routing tables that decides. None where no
@@ -126,41 +126,34 @@ impl Netlink {
         query.header.destination_prefix_length = 32;
         query.header.flags = RouteFlags::FibMatch;
         query.attributes.push(RouteAttribute::Destination(address.into()));
-        match self.request(RouteNetlinkMessage::GetRoute(query), 0) {
-            Ok(Some(RouteNetlinkMessage::NewRoute(route))) => Ok(Some(route.header)),
-            Ok(answer) => anyhow::bail!("route to {address}: the kernel answered {answer:?}"),
-            Err(_) => Ok(None),
-        }
+        let Ok(answer) = self.request(RTM_GETROUTE, 0, &query) else { return Ok(None) };
+        RouteHeader::parse(&answer).map(Some).with_context(|| format!("route to {address}"))
     }
 
     /// Requests something new, which the kernel refuses with EEXIST where it exists already.
-    fn add(&self, message: RouteNetlinkMessage) -> Result<(), Errno> {
-        self.request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    fn add(&self, kind: u16, message: &impl Emitable) -> Result<(), Errno> {
+        self.request(kind, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, message).map(drop)
     }
 
-    /// Sends one request and returns the kernel's one answer: an object, or the acknowledgement
-    /// that stands for success.
-    fn request(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> Result<Option<RouteNetlinkMessage>, Errno> {
+    /// Sends one request, a header and a message, and returns the message of the kernel's one
+    /// answer: an object, or nothing where the answer is the acknowledgement of success.
+    fn request(&self, kind: u16, flags: u16, message: &impl Emitable) -> Result<Vec<u8>, Errno> {
         let mut header = NetlinkHeader::default();
+        header.message_type = kind;
         header.flags = NLM_F_REQUEST | flags;
-        let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
-        packet.finalize();
-        let mut bytes = vec![0; packet.buffer_len()];
-        packet.serialize(&mut bytes);
+        header.length = (header.buffer_len() + message.buffer_len()) as u32;
+        let mut bytes = vec![0; header.length as usize];
+        header.emit(&mut bytes);
+        message.emit(&mut bytes[header.buffer_len()..]);
         let answer = self
             .exchange(&bytes)
             .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-        match NetlinkMessage::deserialize(&answer).map_err(|_| Errno::EBADMSG)?.payload {
-            NetlinkPayload::Error(error) => {
-                error.code.map_or(Ok(None), |code| Err(Errno::from_raw(-code.get())))
-            }
-            NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
-            _ => Err(Errno::EBADMSG),
+        let answer = NetlinkBuffer::new_checked(&answer).map_err(|_| Errno::EBADMSG)?;
+        if answer.message_type() != libc::NLMSG_ERROR as u16 {
+            return Ok(answer.payload().to_vec());
         }
+        let error = ErrorBuffer::new_checked(answer.payload()).map_err(|_| Errno::EBADMSG)?;
+        error.code().map_or(Ok(Vec::new()), |code| Err(Errno::from_raw(-code.get())))
     }
 
     fn exchange(&self, request: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -180,6 +173,13 @@ fn link(name: &str) -> LinkMessage {
 fn up(mut link: LinkMessage) -> LinkMessage {
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;
+    link
+}
+
+/// Unasked, the kernel makes a queue for each CPU and then shuts all but one. It waits twice until
+/// no CPU uses the others (RCU), which takes longer than all else of a veth pair.
+fn with_one_queue(mut link: LinkMessage) -> LinkMessage {
+    link.attributes.extend([LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)]);
     link
 }
 
