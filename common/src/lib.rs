@@ -47,6 +47,7 @@ pub use chapters::{CHAPTERS, Chapter};
 pub use exec::{exec, exec_keeping_path};
 pub use failure::{Failure, errno, print_stderr, report, run, strerror, warn};
 pub use hints::hint;
+pub use machine::status as process_status;
 pub use printable::printable;
 pub use programs::{MANAGERS, Manager, Need, PROGRAMS, Program};
 pub use remove::remove_tree;
