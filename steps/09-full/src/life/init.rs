@@ -42,7 +42,7 @@ fn start(command: &[OsString]) -> Result<Pid> {
         // SAFETY: the child has a stack of its own, leaves our memory in order, and ends without
         // coming back to us.
         unsafe {
-            clone(Box::new(payload), &mut vec![0; 1 << 20], flags, Some(Signal::SIGCHLD as c_int))
+            clone(Box::new(payload), vec![0; 1 << 20].leak(), flags, Some(Signal::SIGCHLD as c_int))
         }
     };
     match start(CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK) {
