@@ -58,10 +58,11 @@ fi
 echo; echo "as $(id -un), $runs runs of each, in turns; times in ms, memory in KiB"
 "$tmp/turns" "$runs" "${commands[@]}" > "$tmp/times"
 rss() { command -v /usr/bin/time > /dev/null && bash -c "/usr/bin/time -f %M $1" 2>&1 > /dev/null | tail -n 1 || echo -; }
-printf '%-22s %8s %8s %8s %8s %9s\n' "" median min max "x floor" memory
+# A command may return before the last process of its container is gone: bwrap does, ours does not.
+printf '%-22s %8s %8s %8s %8s %8s %9s\n' "" median min max "x floor" gone memory
 for i in "${!names[@]}"; do
     awk -v line=$((i + 1)) -v name="${names[$i]}" -v rss="$(rss "${commands[$i]}")" \
-        'NR == 1 { floor = $1 } NR == line { printf "%-22s %8.2f %8.2f %8.2f %8.2f %9s\n", name, $1, $2, $3, $1 / floor, rss }' "$tmp/times"
+        'NR == 1 { floor = $1 } NR == line { printf "%-22s %8.2f %8.2f %8.2f %8.2f %8.2f %9s\n", name, $1, $2, $3, $1 / floor, $4, rss }' "$tmp/times"
 done
 
 # pivot_root(2) looks at every process of the machine, so that the floor rises, too.

@@ -83,11 +83,13 @@ static void cable(int socket, const char *name, pid_t pid) {
     struct request it;
     *(struct ifinfomsg *)begin(&it, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct ifinfomsg)) =
         (struct ifinfomsg){.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-    add(&it, IFLA_IFNAME, name, strlen(name) + 1);
+    const uint32_t one = 1;
+    add(&it, IFLA_IFNAME, name, strlen(name) + 1), add(&it, IFLA_NUM_TX_QUEUES, &one, 4), add(&it, IFLA_NUM_RX_QUEUES, &one, 4);
     struct rtattr *info = add(&it, IFLA_LINKINFO, 0, 0);
     add(&it, IFLA_INFO_KIND, "veth", 4);
     struct rtattr *data = add(&it, IFLA_INFO_DATA, 0, 0), *peer = add(&it, VETH_INFO_PEER, 0, sizeof(struct ifinfomsg));
     add(&it, IFLA_IFNAME, "eth0", 5), add(&it, IFLA_NET_NS_PID, &pid, sizeof pid);
+    add(&it, IFLA_NUM_TX_QUEUES, &one, 4), add(&it, IFLA_NUM_RX_QUEUES, &one, 4);
     end(&it, peer), end(&it, data), end(&it, info);
     ask(socket, &it);
 }
@@ -106,15 +108,12 @@ static void bind_file(const char *from, const char *to, int flags) {
     if (flags) TRY(mount(0, to, 0, BIND | REMOUNT | flags, 0));
 }
 static void filter(void) {
-    enum { CALLS = 110 }; /* about as many comparisons as are made on the way through the tree of step 09 are loaded there */
-    struct sock_filter code[2 * CALLS + 3] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0)};
-    unsigned length = 1;
-    for (unsigned call = 0; call < CALLS; call++) {
-        code[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 10000 + call, 0, 1);
-        code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-    }
-    code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    struct sock_fprog program = {length, code};
+    enum { LENGTH = 236, DEPTH = 10 }; /* the tree of step 09, and the comparisons on a way through it */
+    struct sock_filter code[LENGTH];
+    for (int i = 0; i < LENGTH; i++) code[i] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    code[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
+    for (int i = 0; i < DEPTH; i++) code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 10000 + i, DEPTH, 0);
+    struct sock_fprog program = {LENGTH, code};
     TRY(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program));
 }
 

@@ -42,6 +42,7 @@ fn start(command: &[OsString]) -> Result<Pid> {
         // SAFETY: the child has a stack of its own, leaves our memory in order, and ends without
         // coming back to us.
         unsafe {
+            // The stack stays: other processors would have to be asked to forget it.
             clone(Box::new(payload), vec![0; 1 << 20].leak(), flags, Some(Signal::SIGCHLD as c_int))
         }
     };
