@@ -274,7 +274,7 @@ fn a_client_for_which_no_descriptor_is_left_is_reset() {
 
 #[test]
 fn a_client_that_does_not_listen_holds_up_the_end_for_some_seconds_only() {
-    let port = server(|mut client| client.write_all(&[b'z'; 64 << 20]).unwrap_or_default());
+    let port = server(|mut client| client.write_all(&vec![b'z'; 64 << 20]).unwrap_or_default());
     let (port, address) = listen(Protocol::Tcp, port);
     let proxy = Ports(vec![port]).forward(CABLE).unwrap();
     let _client = client(address);
