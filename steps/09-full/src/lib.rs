@@ -103,8 +103,7 @@ impl Outside {
         let settings = self.settings.get().context("the container is not furnished")?;
         inheritance::reset(settings)?;
         let sets = options.capabilities.sets(settings.is_root());
-        let load =
-            || if options.seccomp.filters() { seccomp::load(&sets.bounding) } else { Ok(()) };
+        let load = || if options.seccomp.filters() { seccomp::load(sets.bounding) } else { Ok(()) };
         if options.seccomp.allows_new_privileges() {
             load()?; // while CAP_SYS_ADMIN is there, because without it that asks for no_new_privs
         }

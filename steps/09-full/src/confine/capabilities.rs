@@ -2,7 +2,11 @@
 //! gains or loses any.
 
 use anyhow::{Context, Result};
-use caps::{CapSet, Capability, CapsHashSet};
+use rustix::io::Errno;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capability_is_in_bounding_set, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
+};
 
 /// The options that belong to this.
 #[derive(clap::Args, Debug)]
@@ -12,34 +16,37 @@ pub struct Options {
     /// calls that it is for come with it. With SYS_ADMIN root inside can also take off the masks on
     /// /proc and /sys, and the read-only flag of mounts
     #[arg(long, value_name = "NAME", value_parser = capabilities)]
-    cap_add: Vec<CapsHashSet>,
+    cap_add: Vec<CapabilitySet>,
 
     /// Capability to drop, or ALL; repeatable. What is added comes after what is dropped
     #[arg(long, value_name = "NAME", value_parser = capabilities)]
-    cap_drop: Vec<CapsHashSet>,
+    cap_drop: Vec<CapabilitySet>,
 }
 
 /// What is kept, and what for. All of it holds only over what the container's user namespace owns
 /// (capabilities(7)).
-const KEPT: [Capability; 10] = [
-    Capability::CAP_CHOWN,            // package managers give files to their owners
-    Capability::CAP_DAC_OVERRIDE,     // root reads and writes what its users own
-    Capability::CAP_FOWNER,           // and changes its mode
-    Capability::CAP_FSETID,           // without losing the set-group-ID bit
-    Capability::CAP_KILL,             // root, process 1 above all, ends its users' processes
-    Capability::CAP_NET_BIND_SERVICE, // a web server listens on port 80
-    Capability::CAP_SETGID,           // su, login and servers take on a user's groups
-    Capability::CAP_SETUID,           // and the user's id
-    Capability::CAP_SETPCAP,          // and give up capabilities for good
-    Capability::CAP_SYS_CHROOT, // sshd and others lock up the part of them that reads from the network
+const KEPT: [CapabilitySet; 10] = [
+    CapabilitySet::CHOWN,            // package managers give files to their owners
+    CapabilitySet::DAC_OVERRIDE,     // root reads and writes what its users own
+    CapabilitySet::FOWNER,           // and changes its mode
+    CapabilitySet::FSETID,           // without losing the set-group-ID bit
+    CapabilitySet::KILL,             // root, process 1 above all, ends its users' processes
+    CapabilitySet::NET_BIND_SERVICE, // a web server listens on port 80
+    CapabilitySet::SETGID,           // su, login and servers take on a user's groups
+    CapabilitySet::SETUID,           // and the user's id
+    CapabilitySet::SETPCAP,          // and give up capabilities for good
+    CapabilitySet::SYS_CHROOT, // sshd and others lock up the part of them that reads from the network
 ];
+
+/// Those that this program has a name for, and those to come.
+const EVERY: CapabilitySet = CapabilitySet::from_bits_retain(u64::MAX);
 
 /// What the payload may do, and what it could ever get.
 pub struct Sets {
     /// Effective, permitted, inheritable and ambient.
-    pub held: CapsHashSet,
+    pub held: CapabilitySet,
     /// The bounding set: more cannot come, not by a set-user-ID program and not by a file.
-    pub bounding: CapsHashSet,
+    pub bounding: CapabilitySet,
 }
 
 /// Gives up every other capability.
@@ -48,42 +55,54 @@ pub struct Sets {
 /// EPERM for one that was asked for and that the launcher's own user namespace does not give.
 pub fn limit(sets: &Sets) -> Result<()> {
     // The bounding set comes first: it takes CAP_SETPCAP, which may not be among those that stay.
-    let present = caps::read(None, CapSet::Bounding).context("read the bounding set")?;
-    for capability in present.difference(&sets.bounding) {
-        caps::drop(None, CapSet::Bounding, *capability)
-            .with_context(|| format!("drop {capability}"))?;
-    }
+    limit_bounding_set(sets.bounding)?;
     // None can be inheritable that is not permitted, nor ambient that is not both.
-    caps::clear(None, CapSet::Ambient).context("clear the ambient set")?;
-    for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
-        caps::set(None, set, &sets.held).with_context(|| format!("capset {set:?}"))?;
+    clear_ambient_capability_set().context("clear the ambient set")?;
+    let held = sets.held;
+    set_capabilities(None, CapabilitySets { effective: held, permitted: held, inheritable: held })
+        .context("capset")?;
+    each(held)
+        .try_for_each(|capability| configure_capability_in_ambient_set(capability, true))
+        .context("set the ambient set")
+}
+
+/// Drops what is not kept, also what a newer kernel has and this program has no name for.
+fn limit_bounding_set(kept: CapabilitySet) -> Result<()> {
+    for capability in each(EVERY).filter(|&capability| !kept.contains(capability)) {
+        match remove_capability_from_bounding_set(capability) {
+            Err(Errno::INVAL) => break, // this kernel has no more
+            result => result.with_context(|| format!("drop {capability:?}"))?,
+        }
     }
-    let raise = |capability: &Capability| caps::raise(None, CapSet::Ambient, *capability);
-    sets.held.iter().try_for_each(raise).context("set the ambient set")
+    Ok(())
+}
+
+/// Every capability of a set by itself, in the order of their numbers.
+fn each(set: CapabilitySet) -> impl Iterator<Item = CapabilitySet> {
+    let all = (0..u64::BITS).map(|number| CapabilitySet::from_bits_retain(1 << number));
+    all.filter(move |&capability| set.contains(capability))
 }
 
 impl Options {
     /// Root inside holds all that is kept; another user only what was asked for.
     pub fn sets(&self, root: bool) -> Sets {
-        let dropped: CapsHashSet = self.cap_drop.iter().flatten().copied().collect();
-        let added: CapsHashSet = self.cap_add.iter().flatten().copied().collect();
-        let usual = KEPT.into_iter().filter(|capability| !dropped.contains(capability));
-        let bounding: CapsHashSet = usual.chain(added.iter().copied()).collect();
-        Sets { held: if root { bounding.clone() } else { added }, bounding }
+        let usual = KEPT.into_iter().collect::<CapabilitySet>();
+        let dropped = self.cap_drop.iter().copied().collect();
+        let added = self.cap_add.iter().copied().collect();
+        let bounding = usual.difference(dropped).union(added);
+        Sets { held: if root { bounding } else { added }, bounding }
     }
 }
 
 /// The kernel's name with or without its CAP_, in any case.
-fn capabilities(text: &str) -> Result<CapsHashSet, String> {
+fn capabilities(text: &str) -> Result<CapabilitySet, String> {
     let name = text.to_uppercase();
     if name == "ALL" {
-        return Ok(caps::runtime::thread_all_supported());
+        let known = |capability: &CapabilitySet| capability_is_in_bounding_set(*capability).is_ok();
+        return Ok(each(EVERY).take_while(known).collect());
     }
-    let name = if name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
-    match name.parse() {
-        Ok(capability) => Ok([capability].into()),
-        Err(_) => Err("no such capability; capabilities(7) lists them".into()),
-    }
+    CapabilitySet::from_name(name.strip_prefix("CAP_").unwrap_or(&name))
+        .ok_or_else(|| "no such capability; capabilities(7) lists them".into())
 }
 
 #[cfg(test)]
@@ -102,16 +121,22 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_name_yet_is_a_capability_too() {
+        let newest = CapabilitySet::from_bits_retain(1 << 63);
+        assert!(each(EVERY).any(|capability| capability == newest));
+    }
+
+    #[test]
     fn what_is_added_comes_after_what_is_dropped() {
-        assert_eq!(options(&[], &[]).sets(true).held.len(), KEPT.len());
+        assert_eq!(options(&[], &[]).sets(true).held.iter().count(), KEPT.len());
         assert!(options(&[], &["ALL"]).sets(true).bounding.is_empty());
-        assert_eq!(options(&["KILL"], &["ALL"]).sets(true).bounding, [Capability::CAP_KILL].into());
+        assert_eq!(options(&["KILL"], &["ALL"]).sets(true).bounding, CapabilitySet::KILL);
     }
 
     #[test]
     fn a_user_other_than_root_holds_only_what_was_asked_for() {
         assert!(options(&[], &[]).sets(false).held.is_empty());
-        assert_eq!(options(&["KILL"], &[]).sets(false).held, [Capability::CAP_KILL].into());
-        assert_eq!(options(&[], &[]).sets(false).bounding.len(), KEPT.len());
+        assert_eq!(options(&["KILL"], &[]).sets(false).held, CapabilitySet::KILL);
+        assert_eq!(options(&[], &[]).sets(false).bounding.iter().count(), KEPT.len());
     }
 }

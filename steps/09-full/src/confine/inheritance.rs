@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use caps::CapSet;
 use common::{Operation, Tried};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -15,6 +14,7 @@ use nix::sys::prctl;
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, getuid, isatty, setgroups, setresgid, setresuid};
 use pid::Launcher;
+use rustix::thread::{CapabilitySets, capabilities, set_capabilities};
 
 use super::account::Identity;
 use super::settings::Settings;
@@ -118,8 +118,8 @@ pub fn take_ids(uid: Uid, gid: Gid) -> Result<()> {
     prctl::set_keepcaps(true).context("prctl PR_SET_KEEPCAPS")?;
     setresgid(gid, gid, gid).tried(Operation::SetIds, format_args!("setresgid {gid}"))?;
     setresuid(uid, uid, uid).tried(Operation::SetIds, format_args!("setresuid {uid}"))?;
-    let permitted = caps::read(None, CapSet::Permitted).context("read the permitted set")?;
-    caps::set(None, CapSet::Effective, &permitted).context("capset Effective")
+    let sets = capabilities(None).context("capget")?;
+    set_capabilities(None, CapabilitySets { effective: sets.permitted, ..sets }).context("capset")
 }
 
 /// Closes all but standard input, output and error, the pipe that shows the launcher's end, and the

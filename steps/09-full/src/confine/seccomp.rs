@@ -5,12 +5,12 @@
 //! of all namespaces. What an ordinary program uses is allowed, the rest is not even reached.
 
 use anyhow::{Context, Result};
-use caps::CapsHashSet;
 use clap::ValueEnum;
 use common::{Operation, Tried};
 use libc::{sock_filter, sock_fprog};
 use nix::errno::Errno;
 use nix::sys::prctl;
+use rustix::thread::CapabilitySet;
 
 mod abi;
 mod allowed;
@@ -68,7 +68,7 @@ impl Options {
 ///
 /// # Errors
 /// EACCES without [`no_new_privs`]; EINVAL where the kernel was built without seccomp filters.
-pub fn load(kept: &CapsHashSet) -> Result<()> {
+pub fn load(kept: CapabilitySet) -> Result<()> {
     set_filter(&filter::compile(kept))
         .tried(Operation::LoadFilter, "seccomp SECCOMP_SET_MODE_FILTER")
 }

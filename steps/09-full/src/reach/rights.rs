@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use nix::unistd::{Gid, Uid};
+use rustix::thread::CapabilitySet;
 
 use super::join::{become_member, status};
 use super::running::Container;
@@ -20,11 +21,13 @@ pub struct Rights {
 pub fn read(container: &Container) -> Result<Rights> {
     let status = status(container)?;
     let bounding = status.capbnd.context("/proc/PID/status without CapBnd")?;
-    let set = |bits: u64| caps::all().into_iter().filter(|it| bits & it.bitmask() != 0).collect();
     Ok(Rights {
         uid: Uid::from_raw(status.ruid),
         gid: Gid::from_raw(status.rgid),
-        sets: Sets { held: set(status.capprm), bounding: set(bounding) },
+        sets: Sets {
+            held: CapabilitySet::from_bits_retain(status.capprm),
+            bounding: CapabilitySet::from_bits_retain(bounding),
+        },
         filtered: status.seccomp != Some(0), // 0: it was started with --seccomp off
     })
 }
@@ -41,6 +44,6 @@ impl Rights {
     pub fn keep_only(&self) -> Result<()> {
         capabilities::limit(&self.sets)?;
         seccomp::no_new_privs()?;
-        if self.filtered { seccomp::load(&self.sets.bounding) } else { Ok(()) }
+        if self.filtered { seccomp::load(self.sets.bounding) } else { Ok(()) }
     }
 }

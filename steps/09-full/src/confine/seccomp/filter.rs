@@ -8,12 +8,12 @@
 
 use std::mem::offset_of;
 
-use caps::CapsHashSet;
 use libc::{
     BPF_JEQ, BPF_JGE, BPF_JSET, ENOSYS, EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO,
     SECCOMP_RET_KILL_PROCESS, c_int, seccomp_data, sock_filter,
 };
 use rustc_hash::FxHashMap;
+use rustix::thread::CapabilitySet;
 
 use super::abi::{ABIS, Abi, NUMBERS};
 use super::allowed::ALLOWED;
@@ -47,7 +47,7 @@ pub struct Range {
 
 /// The whole program. Ways into the kernel that it has no numbers for kill the process that takes
 /// them.
-pub fn compile(kept: &CapsHashSet) -> Vec<sock_filter> {
+pub fn compile(kept: CapabilitySet) -> Vec<sock_filter> {
     let table = table(kept);
     let mut filter = Filter::default();
     let mut dispatch = filter.program.ret(SECCOMP_RET_KILL_PROCESS);
@@ -80,7 +80,7 @@ pub fn ranges(abi: &Abi, table: &Table) -> Vec<Range> {
 
 /// All tables as one, which is made large enough at once. What comes with a capability is looked up
 /// last.
-pub fn table(kept: &CapsHashSet) -> Table {
+pub fn table(kept: CapabilitySet) -> Table {
     let all = |groups: &'static [&str], verdict| groups.iter().map(move |names| (*names, verdict));
     let groups = all(ALLOWED, Verdict::Allow)
         .chain(all(REFUSED, Verdict::Errno(EPERM)))

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use caps::CapsHashSet;
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET,
     BPF_W, EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
 };
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
+use rustix::thread::CapabilitySet;
 
 use super::abi::{ABIS, Abi, NUMBERS};
 use super::allowed::ALLOWED;
@@ -81,7 +81,7 @@ fn interesting() -> Vec<u64> {
 
 #[test]
 fn every_number_gets_the_verdict_of_the_tables() {
-    let program = compile(&CapsHashSet::new());
+    let program = compile(CapabilitySet::empty());
     for abi in ABIS {
         for number in (0..NUMBERS).chain([0x3fff_ffff, 0x7fff_ffff, 0x8000_0000, u32::MAX]) {
             let found = run(&program, abi.arch, number, [0; 6]).0;
@@ -97,7 +97,7 @@ fn every_number_gets_the_verdict_of_the_tables() {
 
 #[test]
 fn x32_gets_the_verdicts_of_the_native_numbers() {
-    let program = compile(&CapsHashSet::new());
+    let program = compile(CapabilitySet::empty());
     for abi in ABIS.iter().filter(|abi| abi.mask != u32::MAX) {
         for number in 0..NUMBERS {
             let verdict = |number| run(&program, abi.arch, number, [0; 6]).0;
@@ -108,7 +108,7 @@ fn x32_gets_the_verdicts_of_the_native_numbers() {
 
 #[test]
 fn arguments_are_checked() {
-    let program = compile(&CapsHashSet::new());
+    let program = compile(CapabilitySet::empty());
     for (abi, rule) in ABIS.iter().flat_map(|abi| CHECKED.iter().map(move |rule| (abi, rule))) {
         let listed = |name| rule.calls.split_whitespace().any(|call| call == name);
         let numbers = (0..NUMBERS).filter(|number| (abi.name)(*number).is_some_and(listed));
@@ -131,7 +131,7 @@ fn arguments_are_checked() {
 
 #[test]
 fn another_architecture_is_the_end() {
-    let program = compile(&CapsHashSet::new());
+    let program = compile(CapabilitySet::empty());
     for arch in [0, libc::EM_PPC64.into(), ABIS[0].arch ^ 1, u32::MAX] {
         assert_eq!(run(&program, arch, 0, [0; 6]).0, SECCOMP_RET_KILL_PROCESS);
     }
@@ -163,7 +163,7 @@ fn every_call_is_in_exactly_one_table() {
 
 #[test]
 fn the_tree_is_small_and_flat() {
-    let program = compile(&CapsHashSet::new());
+    let program = compile(CapabilitySet::empty());
     println!("{} instructions", program.len());
     for abi in ABIS {
         let deepest =
@@ -171,7 +171,7 @@ fn the_tree_is_small_and_flat() {
         println!(
             "{:#x}: {} ranges, at most {deepest} instructions for a call",
             abi.arch,
-            ranges(abi, &table(&CapsHashSet::new())).len()
+            ranges(abi, &table(CapabilitySet::empty())).len()
         );
         assert!(deepest <= 20);
     }
@@ -238,7 +238,7 @@ fn loading(filter: &[sock_filter]) -> Duration {
 #[ignore = "measures time"]
 fn the_tree_loads_faster_than_a_list() {
     let start = Instant::now();
-    let tree = compile(&CapsHashSet::new());
+    let tree = compile(CapabilitySet::empty());
     println!("compiled in {:?}", start.elapsed());
     let list = linear();
     let (fast, slow) = (loading(&tree), loading(&list));
