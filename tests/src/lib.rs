@@ -28,12 +28,13 @@
 //! # Layout
 //!
 //! - **Claims**: `claim` decides them, `evidence` is what they are decided by, and `report`
-//!   turns them into data. `src/bin/check.rs` prints these for `make check`.
+//!   turns them into data. `src/bin/check.rs` prints these for `make check`, and `print` knows how.
 //! - **Experiments**: a [`Host`] stands in for the machine, in namespaces of its own (`host/keeper`)
 //!   and with root filesystems that may be written to (`host/trees`). [`Step::launch`] starts a step
 //!   on it (`launch`, `child`), and `standstill` notices when it hangs. `process` and `namespaces`
-//!   look at processes from outside, `programs` and `kernel` skip what this machine lacks, and
-//!   `paths` knows where the built programs are.
+//!   look at processes from outside, `programs` and `kernel` skip what this machine lacks, `busy`
+//!   notices when other processes take the CPUs, `interrupt` is Ctrl-C, and `paths` knows where the
+//!   built programs are.
 //! - **Attacks**: [`attacks`] lists them. Most are a few lines that the program `attacker` runs
 //!   inside; the others are staged from outside (`attacks/stage`): by a hostile image, an option, a
 //!   second user. `attacks/peers` starts other runtimes. `src/bin/attack.rs` prints the table for

@@ -1,5 +1,6 @@
-//! What the learner's machine allows, and what experiments have left on it: the programs `doctor`,
-//! `install-tools` and `sweep`, behind `make doctor`, `make deps` and `make sweep`.
+//! What the learner's machine allows, and what experiments have left on it: the programs `doctor`
+//! and `sweep`, behind `make doctor` and `make sweep`. (`make deps` is a shell script,
+//! `tools/install-tools`, so that it runs where nothing can be built yet.)
 //!
 //! Nothing here is linked to a step: a mistake that a learner makes in one must not break the tools
 //! that help. The doctor starts the steps instead.

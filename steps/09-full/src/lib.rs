@@ -3,13 +3,16 @@
 //!
 //! # Layout
 //!
-//! Five rooms, each behind its `mod.rs`. Here is the order in which they are used.
+//! Five rooms, each behind its `mod.rs`. The functions below show the order in which they are used.
 //!
 //! - [`life`]: process 1 and the payload below it, signals, the terminal
 //! - [`owners`]: whose ids the container has, and to whom its files belong
 //! - [`files`]: the root filesystem, layers and volumes
 //! - [`confine`]: capabilities, system calls, masks; nothing of the launcher's is left
-//! - [`reach`]: names, running containers, joining one, published ports
+//! - [`reach`]: names, running containers, joining one, published ports, networks
+//!
+//! Beside them are two calls of the kernel: `handover` passes an open file to another process, and
+//! `mount_setattr` changes mounts.
 //!
 //! Everything between [`mnt::pivot`] and execve(2) is hostile ground: the image, or another process
 //! with the same image, decides what a path means there. What is needed of the host is opened
