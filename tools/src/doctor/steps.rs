@@ -18,7 +18,7 @@ use super::report::{Finding, Verdict};
 /// The command that no root filesystem of ours has.
 const COMMAND: &str = "/no-such-program";
 
-/// A container takes a tenth of a second; a step that a learner is changing may take for ever.
+/// A container takes some hundredths of a second; a step that a learner is changing may take for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a trial needs: the programs, and an empty root filesystem that goes with this value.
