@@ -44,8 +44,9 @@
 //!   fail, as on an older or restricted kernel.
 //! - **Tests of the whole course**: `tests/attacks.rs` compares all attacks with the record,
 //!   `tests/bad_input.rs` gives the steps wrong arguments and trees, `tests/book.rs` runs the book's
-//!   transcripts, `tests/errors` provokes every error that has a hint, and `tests/machine.rs` looks
-//!   for what containers leave behind.
+//!   transcripts, `tests/names.rs` looks for what pages and exercises name, `tests/errors`
+//!   provokes every error that has a hint, and `tests/machine.rs` looks for what containers leave
+//!   behind.
 //! - **Beside them**: `mutants` and `mutants.sh` break the steps to see the claims fail,
 //!   `sessions.sh` leaves a shell of each step and checks again, `vm` runs the claims on other
 //!   kernels.
