@@ -25,8 +25,8 @@ use netlink_packet_route::route::{
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
-use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
+use rustix::net::netdevice::name_to_index;
 
 /// A connection to the network configuration of the namespace in which it was opened.
 pub struct Netlink(Socket);
@@ -92,7 +92,7 @@ impl Netlink {
         message.header.family = AddressFamily::Inet;
         message.header.prefix_len = address.prefix_len();
         message.header.index =
-            if_nametoindex(name).with_context(|| format!("network interface {name}"))?;
+            name_to_index(&self.0, name).with_context(|| format!("network interface {name}"))?;
         message.attributes.push(AddressAttribute::Local(address.addr().into()));
         message.attributes.push(AddressAttribute::Broadcast(address.broadcast()));
         self.add(RTM_NEWADDR, &message)
