@@ -69,7 +69,7 @@ pub fn network() -> Vec<Provocation> {
     vec![
         // The one request of these lengths: they depend on how many digits the launcher's number
         // has.
-        provoke("veth-absent", "inject-errno sendto:2:112=EOPNOTSUPP -- 07-net $ROOTFS true")
+        provoke("veth-absent", "inject-errno sendto:2:144=EOPNOTSUPP -- 07-net $ROOTFS true")
             .not(&["group-threaded"]),
         provoke("netlink-absent", "inject-errno socket:0:16=EAFNOSUPPORT -- 07-net $ROOTFS true"),
         provoke(
