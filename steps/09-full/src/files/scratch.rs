@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{PipeWriter, Read, pipe};
+use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ use rustix::fs::{FlockOperation, flock};
 /// The directory while it is used.
 pub struct Scratch {
     path: PathBuf,
-    /// A process removes it when the last writing end of this pipe is closed.
-    _pipe: PipeWriter,
+    /// A process removes it when the kernel closes the last writing end of this pipe: not before the
+    /// launcher has ended, whose last steps it would hold up.
+    _pipe: ManuallyDrop<PipeWriter>,
     launcher: u32,
 }
 
@@ -46,7 +48,8 @@ impl Scratch {
         // SAFETY: this process has one thread, so that the child may do what it likes.
         match unsafe { fork() }.context("fork")? {
             ForkResult::Parent { .. } => {
-                Ok(Scratch { path, _pipe: writer, launcher: process::id() })
+                let (_pipe, launcher) = (ManuallyDrop::new(writer), process::id());
+                Ok(Scratch { path, _pipe, launcher })
             }
             ForkResult::Child => {
                 let _ = setsid(); // Ctrl-C in the terminal is not for us
