@@ -148,9 +148,16 @@ fn main() -> ExitCode {
                     let outside = step.host().directory()?;
                     fs::copy("/bin/true", outside.here.join("command")).context("copy")?;
                     let rootfs = step.host().copy_of_rootfs()?;
-                    symlink("/proc/self/fd/17", rootfs.here.join("way")).context("symlink")?;
-                    let launch = step.launch().rootfs(&rootfs).leaking_path(17, &outside)?;
-                    step.expect("exit code", launch.attempt(&["/way/command"])?.code()).equals(127)
+                    // The table of open files is as large as its highest number asks for.
+                    for number in [17, 700] {
+                        let way = rootfs.here.join(format!("way-{number}"));
+                        symlink(format!("/proc/self/fd/{number}"), way).context("symlink")?;
+                        let launch =
+                            step.launch().rootfs(&rootfs).leaking_path(number, &outside)?;
+                        let output = launch.attempt(&[&format!("/way-{number}/command")])?;
+                        step.expect("exit code", output.code()).equals(127)?;
+                    }
+                    Ok(())
                 },
             ),
             holds("links in the rootfs are followed inside it", links_to_what_is_inside),
