@@ -117,9 +117,7 @@ fn can_run_newuidmap() -> bool {
 /// A set-user-ID program has no more rights than its caller under a tracer such as strace(1), and
 /// after no_new_privs.
 fn is_powerless() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let traced =
-        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"));
+    let traced = common::process_status("self", "TracerPid").is_some_and(|tracer| tracer != "0");
     traced || prctl::get_no_new_privs().unwrap_or(false)
 }
 
