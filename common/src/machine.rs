@@ -63,7 +63,7 @@ fn open(path: &Path, more: OFlag) -> Option<File> {
 }
 
 fn read_up_to(file: File, limit: u64) -> Option<Vec<u8>> {
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(PAGE as usize); // mostly one read(2)
     file.take(limit).read_to_end(&mut content).ok()?;
     Some(content)
 }

@@ -42,8 +42,7 @@ pub fn reset_session(settings: &Settings) -> Result<()> {
     join_new_keyring()?;
     enter_directory(&settings.workdir)?;
     settings.identity.as_ref().map_or(Ok(()), become_user)?;
-    reset_environment(settings);
-    Ok(())
+    reset_environment(settings)
 }
 
 /// A link of the image may lead anywhere inside, and nowhere through /proc/PID/fd, cwd or root.
@@ -84,7 +83,7 @@ fn create_time_namespace() -> Result<()> {
 
 /// Tokens and passwords live in environments, and paths in them name another root. (PATH is set by
 /// exec.)
-fn reset_environment(settings: &Settings) {
+fn reset_environment(settings: &Settings) -> Result<()> {
     let term = env::var_os("TERM").map(|term| ("TERM".into(), term));
     let known = settings.identity.as_ref().and_then(|identity| identity.home.as_deref());
     let home = known.unwrap_or(if getuid().is_root() { "/root" } else { "/" });
@@ -92,9 +91,10 @@ fn reset_environment(settings: &Settings) {
     let given = settings.env.iter().map(|(name, value)| (name.into(), value.into()));
     let ours: Vec<(OsString, OsString)> = home.into_iter().chain(term).chain(given).collect();
     // SAFETY: this process has one thread.
-    env::vars_os().for_each(|(name, _)| unsafe { env::remove_var(name) });
+    unsafe { nix::env::clearenv() }.context("clearenv")?;
     // SAFETY: as above.
     ours.iter().for_each(|(name, value)| unsafe { env::set_var(name, value) });
+    Ok(())
 }
 
 fn become_user(identity: &Identity) -> Result<()> {

@@ -95,13 +95,13 @@ fn keys(keyboard: &Option<Keyboard>, ended: bool) -> Option<&File> {
 
 /// Bytes on their way in one direction.
 struct Buffer {
-    bytes: [u8; 4096],
+    bytes: Box<[u8]>,
     pending: Range<usize>,
 }
 
 impl Buffer {
     fn new() -> Self {
-        Buffer { bytes: [0; 4096], pending: 0..0 }
+        Buffer { bytes: vec![0; 4096].into(), pending: 0..0 }
     }
 
     fn awaits<'a>(&self, from: &'a File, to: &'a File) -> PollFd<'a> {
