@@ -14,11 +14,13 @@ use rustix::thread::CapabilitySet;
 
 mod abi;
 mod allowed;
+mod calls;
 mod checked;
 mod filter;
 mod granted;
 mod program;
 mod refused;
+mod table;
 
 /// The options that this subject adds.
 #[derive(clap::Args, Debug)]

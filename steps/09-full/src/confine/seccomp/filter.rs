@@ -10,33 +10,14 @@ use std::mem::offset_of;
 
 use libc::{
     BPF_JEQ, BPF_JGE, BPF_JSET, ENOSYS, EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO,
-    SECCOMP_RET_KILL_PROCESS, c_int, seccomp_data, sock_filter,
+    SECCOMP_RET_KILL_PROCESS, seccomp_data, sock_filter,
 };
-use rustc_hash::FxHashMap;
 use rustix::thread::CapabilitySet;
 
-use super::abi::{ABIS, Abi, NUMBERS};
-use super::allowed::ALLOWED;
+use super::abi::{ABIS, Abi};
 use super::checked::{CHECKED, Rule, Test};
-use super::granted;
 use super::program::{Label, Program};
-use super::refused::{ABSENT, REFUSED};
-
-/// What becomes of a call.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
-    Allow,
-    Errno(c_int),
-    Check(&'static Rule),
-}
-
-/// A program that knows a newer kernel than this filter then does without the call, as it would on
-/// an older one.
-const UNKNOWN: Verdict = Verdict::Errno(ENOSYS);
-
-/// Each start looks up two thousand numbers. With the standard library's hash, which withstands an
-/// attacker's choice of keys, it would take 0.15 ms longer.
-type Table = FxHashMap<&'static str, Verdict>;
+use super::table::Verdict;
 
 /// The numbers from `first` up to the next range.
 #[derive(Clone, Copy)]
@@ -48,14 +29,10 @@ pub struct Range {
 /// The whole program. Ways into the kernel that it has no numbers for kill the process that takes
 /// them.
 pub fn compile(kept: CapabilitySet) -> Vec<sock_filter> {
-    let table = table(kept);
     let mut filter = Filter::default();
     let mut dispatch = filter.program.ret(SECCOMP_RET_KILL_PROCESS);
-    let entries: Vec<_> = ABIS
-        .iter()
-        .rev()
-        .map(|abi| (abi.arch, filter.numbers(abi, &ranges(abi, &table))))
-        .collect();
+    let entries: Vec<_> =
+        ABIS.iter().rev().map(|abi| (abi.arch, filter.numbers(abi, &ranges(abi, kept)))).collect();
     for (arch, entry) in entries {
         dispatch = filter.program.branch(BPF_JEQ, arch, entry, dispatch);
     }
@@ -64,34 +41,15 @@ pub fn compile(kept: CapabilitySet) -> Vec<sock_filter> {
 }
 
 /// The verdicts of one way into the kernel, in the order of its numbers.
-pub fn ranges(abi: &Abi, table: &Table) -> Vec<Range> {
-    let verdict =
-        |number| (abi.name)(number).and_then(|name| table.get(name)).copied().unwrap_or(UNKNOWN);
+pub fn ranges(abi: &Abi, kept: CapabilitySet) -> Vec<Range> {
+    let verdicts = abi.entries.iter().map(|entry| entry.verdict(kept)).chain([Verdict::Absent]);
     let mut ranges: Vec<Range> = Vec::new();
-    for (first, verdict) in
-        (0..NUMBERS).map(|first| (first, verdict(first))).chain([(NUMBERS, UNKNOWN)])
-    {
+    for (first, verdict) in (0..).zip(verdicts) {
         if ranges.last().is_none_or(|range| range.verdict != verdict) {
             ranges.push(Range { first, verdict });
         }
     }
     ranges
-}
-
-/// All tables as one, which is made large enough at once. What comes with a capability is looked up
-/// last.
-pub fn table(kept: CapabilitySet) -> Table {
-    let all = |groups: &'static [&str], verdict| groups.iter().map(move |names| (*names, verdict));
-    let groups = all(ALLOWED, Verdict::Allow)
-        .chain(all(REFUSED, Verdict::Errno(EPERM)))
-        .chain(all(ABSENT, UNKNOWN));
-    let groups = groups.chain(CHECKED.iter().map(|rule| (rule.calls, Verdict::Check(rule))));
-    let groups = groups.chain(granted::calls(kept).map(|names| (names, Verdict::Allow)));
-    let mut table = Table::with_capacity_and_hasher(NUMBERS as usize / 2, Default::default());
-    for (names, verdict) in groups {
-        table.extend(names.split_ascii_whitespace().map(|name| (name, verdict)));
-    }
-    table
 }
 
 /// A program, and where in it each verdict already stands.
@@ -125,15 +83,16 @@ impl Filter {
         }
         let label = match verdict {
             Verdict::Allow => self.program.ret(SECCOMP_RET_ALLOW),
-            Verdict::Errno(errno) => self.program.ret(SECCOMP_RET_ERRNO | errno as u32),
-            Verdict::Check(rule) => self.check(rule),
+            Verdict::Refuse => self.program.ret(SECCOMP_RET_ERRNO | EPERM as u32),
+            Verdict::Absent => self.program.ret(SECCOMP_RET_ERRNO | ENOSYS as u32),
+            Verdict::Check(rule) => self.check(&CHECKED[rule as usize]),
         };
         self.verdicts.push((verdict, label));
         label
     }
 
     fn check(&mut self, rule: &Rule) -> Label {
-        let (allow, refuse) = (self.verdict(Verdict::Allow), self.verdict(Verdict::Errno(EPERM)));
+        let (allow, refuse) = (self.verdict(Verdict::Allow), self.verdict(Verdict::Refuse));
         let test = match rule.test {
             Test::OneOf(values) => self.any(BPF_JEQ, values, allow, refuse),
             Test::NoneOf(values) => self.any(BPF_JEQ, values, refuse, allow),

@@ -2,30 +2,30 @@
 
 use rustix::thread::CapabilitySet;
 
-/// A capability, and the groups of calls that come with it.
-#[rustfmt::skip]
-const GRANTED: &[(CapabilitySet, &[&str])] = &[
-    (CapabilitySet::SYS_ADMIN, &[
-        "mount umount umount2 fsopen fsconfig fsmount fspick open_tree open_tree_attr move_mount mount_setattr pivot_root",
-        "unshare setns clone clone3 sethostname setdomainname",
-        "bpf perf_event_open fanotify_init fanotify_mark quotactl quotactl_fd syslog",
-    ]),
-    (CapabilitySet::BPF, &["bpf"]),
-    (CapabilitySet::DAC_READ_SEARCH, &["open_by_handle_at"]),
-    (CapabilitySet::PERFMON, &["perf_event_open"]),
-    (CapabilitySet::SYSLOG, &["syslog"]),
-    (CapabilitySet::SYS_BOOT, &["reboot kexec_load kexec_file_load"]),
-    (CapabilitySet::SYS_MODULE, &["init_module finit_module delete_module"]),
-    (CapabilitySet::SYS_NICE, &["mbind set_mempolicy set_mempolicy_home_node get_mempolicy migrate_pages move_pages"]),
-    (CapabilitySet::SYS_PACCT, &["acct"]),
-    (CapabilitySet::SYS_PTRACE, &["kcmp pidfd_getfd process_madvise"]),
-    (CapabilitySet::SYS_RAWIO, &["ioperm iopl"]),
-    (CapabilitySet::SYS_TIME, &["settimeofday stime clock_settime clock_settime64"]),
-    (CapabilitySet::SYS_TTY_CONFIG, &["vhangup"]),
+use super::calls::{Calls, calls};
+
+/// A capability, and the calls that come with it.
+pub const GRANTED: &[(CapabilitySet, Calls)] = &[
+    (CapabilitySet::SYS_ADMIN, MOUNTS),
+    (CapabilitySet::SYS_ADMIN, calls! { unshare setns clone clone3 sethostname setdomainname }),
+    (CapabilitySet::SYS_ADMIN, calls! { bpf perf_event_open fanotify_init fanotify_mark }),
+    (CapabilitySet::SYS_ADMIN, calls! { quotactl quotactl_fd syslog }),
+    (CapabilitySet::BPF, calls! { bpf }),
+    (CapabilitySet::DAC_READ_SEARCH, calls! { open_by_handle_at }),
+    (CapabilitySet::PERFMON, calls! { perf_event_open }),
+    (CapabilitySet::SYSLOG, calls! { syslog }),
+    (CapabilitySet::SYS_BOOT, calls! { reboot kexec_load kexec_file_load }),
+    (CapabilitySet::SYS_MODULE, calls! { init_module finit_module delete_module }),
+    (CapabilitySet::SYS_NICE, calls! { mbind set_mempolicy set_mempolicy_home_node get_mempolicy }),
+    (CapabilitySet::SYS_NICE, calls! { migrate_pages move_pages }),
+    (CapabilitySet::SYS_PACCT, calls! { acct }),
+    (CapabilitySet::SYS_PTRACE, calls! { kcmp pidfd_getfd process_madvise }),
+    (CapabilitySet::SYS_RAWIO, calls! { ioperm iopl }),
+    (CapabilitySet::SYS_TIME, calls! { settimeofday stime clock_settime clock_settime64 }),
+    (CapabilitySet::SYS_TTY_CONFIG, calls! { vhangup }),
 ];
 
-/// The groups of calls that come with these capabilities.
-pub fn calls(kept: CapabilitySet) -> impl Iterator<Item = &'static str> {
-    let granted = GRANTED.iter().filter(move |(capability, _)| kept.contains(*capability));
-    granted.flat_map(|(_, calls)| calls.iter().copied())
-}
+const MOUNTS: Calls = calls! {
+    mount umount umount2 fsopen fsconfig fsmount fspick open_tree open_tree_attr move_mount
+    mount_setattr pivot_root
+};

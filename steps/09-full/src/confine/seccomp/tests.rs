@@ -12,13 +12,18 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use rustix::thread::CapabilitySet;
 
-use super::abi::{ABIS, Abi, NUMBERS};
+use super::abi::{self, ABIS, Abi};
 use super::allowed::ALLOWED;
+use super::calls::Calls;
 use super::checked::{CHECKED, Rule, Test};
-use super::filter::{compile, ranges, table};
+use super::filter::{compile, ranges};
+use super::granted::GRANTED;
 use super::program::Program;
 use super::refused::{ABSENT, REFUSED};
+
 use super::{no_new_privs, set_filter};
+
+const NUMBERS: u32 = abi::NUMBERS as u32;
 
 /// What the program says, and how many instructions it took.
 fn run(program: &[sock_filter], arch: u32, number: u32, args: [u64; 6]) -> (u32, usize) {
@@ -43,13 +48,21 @@ fn run(program: &[sock_filter], arch: u32, number: u32, args: [u64; 6]) -> (u32,
     panic!("a loop");
 }
 
+fn name(abi: &Abi, number: u32) -> Option<&'static [u8]> {
+    abi.names.name(number as usize)
+}
+
+fn text(name: &[u8]) -> &str {
+    str::from_utf8(name).unwrap()
+}
+
 /// What the tables say, looked up name by name.
 fn expected(abi: &Abi, number: u32, args: [u64; 6]) -> u32 {
-    let has = |group: &str| group.split_whitespace().any(|name| (abi.name)(number) == Some(name));
+    let has = |calls: Calls| name(abi, number).is_some_and(|name| calls.contains(&name));
     let errno = |errno: i32| SECCOMP_RET_ERRNO | errno as u32;
-    if ALLOWED.iter().any(|group| has(group)) {
+    if has(ALLOWED) {
         SECCOMP_RET_ALLOW
-    } else if REFUSED.iter().any(|group| has(group)) {
+    } else if has(REFUSED) {
         errno(EPERM)
     } else if let Some(rule) = CHECKED.iter().find(|rule| has(rule.calls)) {
         if passes(rule, args[rule.argument as usize] as u32) {
@@ -109,9 +122,9 @@ fn x32_gets_the_verdicts_of_the_native_numbers() {
 #[test]
 fn arguments_are_checked() {
     let program = compile(CapabilitySet::empty());
-    for (abi, rule) in ABIS.iter().flat_map(|abi| CHECKED.iter().map(move |rule| (abi, rule))) {
-        let listed = |name| rule.calls.split_whitespace().any(|call| call == name);
-        let numbers = (0..NUMBERS).filter(|number| (abi.name)(*number).is_some_and(listed));
+    for (abi, rule) in ABIS.iter().flat_map(|abi| CHECKED.iter().map(move |rule| (*abi, rule))) {
+        let listed = |name| rule.calls.contains(&name);
+        let numbers = (0..NUMBERS).filter(|number| name(abi, *number).is_some_and(listed));
         for (number, value) in
             numbers.flat_map(|number| interesting().into_iter().map(move |value| (number, value)))
         {
@@ -121,10 +134,27 @@ fn arguments_are_checked() {
             assert_eq!(
                 found,
                 expected(abi, number, args),
-                "{} with {value:#x} of {:#x}",
-                rule.calls,
+                "{:?} with {value:#x} of {:#x}",
+                name(abi, number).map(text),
                 abi.arch
             );
+        }
+    }
+}
+
+/// Of each capability, on its own.
+#[test]
+fn a_capability_brings_its_calls_and_no_others() {
+    for (capability, _) in GRANTED {
+        let program = compile(*capability);
+        let granted = GRANTED.iter().filter(|(for_it, _)| for_it == capability);
+        let granted: BTreeSet<_> = granted.flat_map(|(_, calls)| *calls).collect();
+        for (abi, number) in ABIS.iter().flat_map(|abi| (0..NUMBERS).map(move |it| (*abi, it))) {
+            let is_granted = name(abi, number).is_some_and(|name| granted.contains(&name));
+            let expected =
+                if is_granted { SECCOMP_RET_ALLOW } else { expected(abi, number, [0; 6]) };
+            let found = run(&program, abi.arch, number, [0; 6]).0;
+            assert_eq!(found, expected, "{number} of {:#x} with {capability:?}", abi.arch);
         }
     }
 }
@@ -141,18 +171,15 @@ fn another_architecture_is_the_end() {
 /// none.
 #[test]
 fn every_call_is_in_exactly_one_table() {
-    let groups = ALLOWED
-        .iter()
-        .chain(REFUSED)
-        .chain(ABSENT)
-        .copied()
-        .chain(CHECKED.iter().map(|rule| rule.calls));
+    let checked = CHECKED.iter().flat_map(|rule| rule.calls);
     let mut names = BTreeSet::new();
-    for name in groups.flat_map(str::split_whitespace) {
-        assert!(names.insert(name), "{name} stands twice");
+    for name in ALLOWED.iter().chain(REFUSED).chain(ABSENT).chain(checked) {
+        assert!(names.insert(text(name)), "{} stands twice", text(name));
     }
-    let mut calls: BTreeSet<_> =
-        ABIS.iter().flat_map(|abi| (0..NUMBERS).filter_map(abi.name)).collect();
+    let mut calls: BTreeSet<_> = ABIS
+        .iter()
+        .flat_map(|abi| (0..NUMBERS).filter_map(|number| name(abi, number).map(text)))
+        .collect();
     calls.remove("r#break"); // i386 never had it
     assert_eq!(calls.difference(&names).collect::<Vec<_>>(), Vec::<&&str>::new(), "in no table");
     if cfg!(target_arch = "x86_64") {
@@ -171,7 +198,7 @@ fn the_tree_is_small_and_flat() {
         println!(
             "{:#x}: {} ranges, at most {deepest} instructions for a call",
             abi.arch,
-            ranges(abi, &table(CapabilitySet::empty())).len()
+            ranges(abi, CapabilitySet::empty()).len()
         );
         assert!(deepest <= 20);
     }
@@ -200,7 +227,7 @@ fn linear() -> Vec<sock_filter> {
     let mut program = Program::default();
     let mut next = program.ret(SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
     for number in (0..512).rev() {
-        let verdict = match expected(&ABIS[0], number, [0; 6]) {
+        let verdict = match expected(ABIS[0], number, [0; 6]) {
             verdict if verdict == SECCOMP_RET_ERRNO | libc::ENOSYS as u32 => continue,
             verdict => program.ret(verdict),
         };
