@@ -2,6 +2,7 @@
 
 use syscalls::Sysno;
 
+#[cfg(target_arch = "x86_64")]
 use super::calls::{Calls, calls};
 use super::table::Entry;
 
@@ -20,6 +21,7 @@ pub struct Abi {
 
 /// All numbers that are given out are below this one.
 pub const NUMBERS: usize = 640;
+const _: () = assert!((Sysno::last().id() as usize) < NUMBERS);
 
 const LITTLE_ENDIAN_64: u32 = 0xc000_0000;
 #[cfg(target_arch = "x86_64")]
