@@ -61,6 +61,9 @@ impl Internet {
              ip addr add 203.0.113.1/24 dev in0; ip link set in0 up"
             ),
         )?;
+        // Before Linux 6.8 the kernel drops what is sent until it has noticed that both ends are up.
+        let up = || run(host, "--net", "ip -o link show up0 | grep -q 'state UP'");
+        wait_until("the cable to it", Duration::from_secs(5), || Ok(up().is_ok()))?;
         run(
             host,
             "--mount",
