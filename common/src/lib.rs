@@ -72,9 +72,10 @@ pub mod exit {
     pub const NOT_FOUND: u8 = 127;
 }
 
-/// The two arguments that all nine steps take.
+/// The two arguments that all nine steps take, and what `--help` says of all.
 #[derive(clap::Args, Debug)]
 #[group(skip)]
+#[command(about = "Runs COMMAND in a container whose `/` is ROOTFS")]
 pub struct Args {
     /// Directory that becomes the container's `/`
     #[arg(value_name = "ROOTFS", value_parser = PathBufValueParser::new().map(named))]

@@ -1,8 +1,5 @@
 //! The container begins: a command with another `/`.
-
-/// Runs COMMAND with ROOTFS as its `/`
-#[derive(clap::Parser)]
-#[rustfmt::skip]
+#[rustfmt::skip] #[derive(clap::Parser)]
 struct Args {
     #[command(flatten)] common: common::Args,
 }

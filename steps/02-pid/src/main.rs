@@ -1,8 +1,5 @@
 //! The container gains its own process numbers: it sees no process but its own.
-
-/// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(clap::Parser)]
-#[rustfmt::skip]
+#[rustfmt::skip] #[derive(clap::Parser)]
 struct Args {
     #[command(flatten)] common: common::Args,
 }

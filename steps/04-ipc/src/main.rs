@@ -1,8 +1,5 @@
 //! The container gains its own message queues, semaphores and shared memory.
-
-/// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(clap::Parser)]
-#[rustfmt::skip]
+#[rustfmt::skip] #[derive(clap::Parser)]
 struct Args {
     #[command(flatten)] uts: uts::Options,
     #[command(flatten)] common: common::Args,

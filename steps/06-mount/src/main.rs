@@ -1,8 +1,5 @@
 //! The container gains its own mounts, and the host's root is out of reach.
-
-/// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(clap::Parser)]
-#[rustfmt::skip]
+#[rustfmt::skip] #[derive(clap::Parser)]
 struct Args {
     #[command(flatten)] user: user::Options,
     #[command(flatten)] uts: uts::Options,

@@ -1,8 +1,5 @@
 //! The container gains its own network, and a cable to the host.
-
-/// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(clap::Parser)]
-#[rustfmt::skip]
+#[rustfmt::skip] #[derive(clap::Parser)]
 struct Args {
     #[command(flatten)] net: net::Options,
     #[command(flatten)] user: user::Options,

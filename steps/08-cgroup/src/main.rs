@@ -1,8 +1,5 @@
 //! The container gains limits: CPU time, memory, number of processes.
-
-/// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(clap::Parser)]
-#[rustfmt::skip]
+#[rustfmt::skip] #[derive(clap::Parser)]
 struct Args {
     #[command(flatten)] cgroup: cgroup::Options,
     #[command(flatten)] net: net::Options,

@@ -1,8 +1,5 @@
 //! The container is complete: a process 1, a terminal, a name, and no needless right.
-
-/// Runs COMMAND in a container whose `/` is ROOTFS
-#[derive(clap::Parser)]
-#[rustfmt::skip]
+#[rustfmt::skip] #[derive(clap::Parser)]
 struct Args {
     #[command(flatten)] full: full::Options,
     #[command(flatten)] cgroup: cgroup::Options,
