@@ -68,7 +68,7 @@ compare() { # WORD...: with these words before turns
     done
 }
 echo; echo "as $(id -un), $runs runs of each, in turns; times in ms, memory in KiB"
-compare env
+compare
 
 # Before other processes (sched(7)) nothing else comes in between, and what can run side by side does: usually some
 # kernels keep processes that wait for each other on one processor.
